@@ -1,0 +1,53 @@
+# `make demo` and `make test` are all a newcomer needs: Python 3.11 and make; the rest is set up here, from requirements/.
+# PYTHON=... names the interpreter that .venv is made with (`make clean` first, when there is one already).
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench lock build clean lint types layers suite
+
+help:                ## this list
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+
+demo: $(READY)       ## twelve seconds of a real Django project: pictures become thumbnails, on schedule
+	@sh examples/demo.sh $(BIN)
+
+test: check suite    ## everything that must pass
+
+check: lint types layers   ## format, lint, strict types, which module may import which
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+types: $(READY)
+	$(BIN)/mypy
+layers: $(READY)
+	$(BIN)/lint-imports
+suite: $(READY)
+	$(BIN)/pytest
+
+fmt: $(READY)        ## format in place
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)      ## measure against beatserver, Celery beat, RedBeat and APScheduler (minutes)
+	$(BIN)/python -m benchmarks
+
+build: $(READY)      ## wheel and sdist, in dist/
+	$(BIN)/python -m build --no-isolation
+
+# Complete or absent: stamped last.
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml requirements/venv.sh
+	@PYTHON='$(PYTHON)' sh requirements/venv.sh $(VENV)
+
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(if $(U),--upgrade-package $(U),--upgrade)
+lock: $(READY)       ## newest versions that fit pyproject.toml, with hashes (U=PACKAGE moves one)
+	$(COMPILE) pyproject.toml --extra local --extra encryption --group dev -o requirements/dev.txt
+	echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
+	for peer in requirements/bench-*.in; do [ ! -e "$$peer" ] || $(COMPILE) "$$peer" -o "$${peer%.in}.txt" || exit 1; done
+	! grep -rnE '://|index-url' requirements/
+
+clean:               ## remove what was made here
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
