@@ -1,0 +1,1 @@
+"""Redis: the layer's own keys, and the scripts that make sending and remembering one step."""

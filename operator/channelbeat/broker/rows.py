@@ -1,0 +1,93 @@
+"""A batch on its way into the enqueue script and back: items as rows by index, letters as answers in the items' order."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgpack
+
+from channelbeat.core.batch import Adopt, Answer, Answers, Bury, Fence, Item, Look, Send, Skip, Trigger
+from channelbeat.core.instants import Ms
+
+_LETTERS: Final = {answer.value: answer for answer in Answer}
+
+
+class Rows:
+    """Items as the script reads them, and its answers back in the items' order."""
+
+    def __init__(self, layer: Any, items: Sequence[Item]) -> None:
+        self._layer, self._items = layer, items
+        self._events: dict[str, int] = {}
+        self.channels: dict[str, int] = {}
+        self._rows: list[list[Any]] = []
+        self._places: list[int] = []  # of the rows, among the items
+        self._unserializable: dict[int, str] = {}
+        spoiled = set[str]()
+        for place, item in enumerate(items):
+            if item.event in spoiled:
+                continue
+            try:
+                row = self._row(item)
+            except (TypeError, ValueError, OverflowError, RecursionError) as error:
+                self._unserializable[place] = f"{type(error).__name__}: {error}"
+                spoiled.add(item.event)
+                continue
+            self._rows.append(row)
+            self._places.append(place)
+
+    def _row(self, item: Item) -> list[Any]:
+        event = self._events.setdefault(item.event, len(self._events) + 1)
+        if type(item) is Send:
+            body, channel = self._layer.serialize(item.message), self._channel(item.channel)
+            return ["s", event, item.due, _fence(item), item.hash, _entry(item, None), channel, body]
+        if type(item) is Skip:
+            return ["k", event, item.due, _fence(item), item.hash, _entry(item, item.since)]
+        if type(item) is Look:
+            return ["l", event]
+        if type(item) is Adopt:
+            return ["a", event, item.due, _fence(item), item.entry]
+        if type(item) is Bury:
+            return ["b", event, item.before]
+        trigger: Trigger = item  # type: ignore[assignment]  # the last of the union
+        body = self._layer.serialize(trigger.message) if trigger.channel is not None else b""
+        channel = self._channel(trigger.channel) if trigger.channel is not None else 0
+        return ["t", event, trigger.token, trigger.forget, channel, body, f"{trigger.token} - triggered"]
+
+    def _channel(self, name: str) -> int:
+        return self.channels.setdefault(name, len(self.channels) + 1)
+
+    def packed(self) -> bytes:
+        settings = [[self._layer.get_capacity(name), int(self._layer.expiry)] for name in self.channels]
+        # Redis 7.0's cmsgpack refuses msgpack's bin types
+        return msgpack.packb([list(self._events), settings, self._rows], use_bin_type=False)  # type: ignore[no-any-return]
+
+    def answers(self, letters: str, extra: Any, room: list[int], expired: list[int]) -> Answers:
+        if isinstance(extra, list):  # a Lua table without gaps
+            extra = dict(enumerate(extra, start=1))
+        if len(letters) == len(self._items):
+            found = tuple([_LETTERS[letter] for letter in letters])
+        else:
+            listed = [Answer.UNSERIALIZABLE if place in self._unserializable else Answer.HELD for place in range(len(self._items))]
+            for place, letter in zip(self._places, letters, strict=True):
+                listed[place] = _LETTERS[letter]
+            found = tuple(listed)
+        placed = {self._places[row - 1]: self._extra(self._items[self._places[row - 1]], value) for row, value in extra.items()}
+        return Answers(found, placed | self._unserializable, dict(zip(self.channels, room, strict=True)), dict(zip(self.channels, expired, strict=True)))
+
+    @staticmethod
+    def _extra(item: Item, value: str) -> Any:
+        return int(value) if type(item) is Adopt else fence(value)
+
+
+def fence(text: str) -> Fence | None:
+    """A fence as it is stored; None for nothing stored, or nothing that was one."""
+    due, _, rest = text.partition(" ")
+    hash_, _, code = rest.partition(" ")
+    return Fence(int(due), hash_, code) if due.isdigit() and hash_ else None
+
+
+def _fence(item: Adopt | Skip | Send) -> str:
+    return f"{item.due} {item.hash} {item.code}"
+
+
+def _entry(item: Skip | Send, since: Ms | None) -> str:
+    return f"{item.due} {'-' if since is None else since} {item.code}" if item.logged else ""

@@ -1,0 +1,157 @@
+"""The leader's side of one layer: take the lead, and send batches of decisions that Redis remembers as it carries them out."""
+
+import os
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgpack
+
+from channelbeat.broker import connect, scripts
+from channelbeat.broker.keys import Keys
+from channelbeat.broker.layer import channel_layer
+from channelbeat.broker.rows import Rows, fence
+from channelbeat.core.batch import Answers, Fence, Item, Verdict
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.layer import LayerSettings
+from channelbeat.errors import LayerRefused
+
+KEPT_DECISIONS: Final = 100
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine is suspended
+
+
+class RedisBroker:
+    """One layer. Not led until `lead` has been called; after Stale or StoreChanged it must be called again.
+
+    `silence`: how long another owner must not have been seen before its layer is taken. `ahead`: how much later than
+    Redis's clock a due time may be. `timeout`, in seconds, bounds each reply.
+    """
+
+    def __init__(self, settings: LayerSettings, *, owner: str, silence: Ms = 5 * MINUTE, ahead: Ms = 5 * SECOND, timeout: float = 5.0) -> None:
+        self.name = settings.name
+        self._owner, self._silence, self._ahead = owner, silence, ahead
+        self._layer = channel_layer(settings, timeout=timeout)
+        self._redis = connect.client(settings.url, timeout=timeout)
+        self._keys = Keys(settings.prefix)
+        self._lead = self._redis.register_script(scripts.source("lead"))
+        self._enqueue = self._redis.register_script(scripts.source("enqueue"))
+        self._resign = self._redis.register_script(scripts.source("resign"))
+        self._generation, self._epoch, self._seq = "", "0", 0
+        self._offset: Ms | None = None
+        self.evicting: str | None = None
+        """The name of Redis's eviction policy, seen when taking the lead, if it may drop our keys."""
+
+    @property
+    def generation(self) -> str:
+        """The store's name, which begins with its founding time; empty while it has none."""
+        return self._generation
+
+    @property
+    def founded(self) -> Ms:
+        """When the store's generation began, by Redis's clock; 0 while it has none."""
+        return int(self._generation.partition("-")[0] or 0)
+
+    def now(self) -> Ms | None:
+        """Redis's time, carried on from its latest answer; None before the first."""
+        return None if self._offset is None else _steady() + self._offset
+
+    async def peek(self) -> str:
+        """The generation of the store, without taking the lead."""
+        with connect.errors(self.name):
+            found = await self._redis.hget(self._keys.state, ":gen")
+        return _text(found) if found else ""
+
+    async def lead(self) -> Verdict:
+        """Take the lead, and say what the store is to us. Wiped leaves it without a generation until `found`."""
+        await self._inspect()
+        return await self._take(self._generation, self._seq)
+
+    async def found(self) -> None:
+        """Begin the wiped store's generation, once its fences are raised."""
+        await self._take("", 0)
+
+    async def _take(self, known: str, seq: int) -> Verdict:
+        start = _steady()
+        with connect.errors(self.name):
+            answer = await self._lead(keys=[self._keys.state], args=[self._owner, self._silence, os.urandom(6).hex(), known, seq])
+        verdict, epoch, generation, stored, now = (_text(part) for part in answer)
+        self._epoch, self._generation, self._seq = epoch, generation, int(stored)
+        self._offset = int(now) + 1 - start
+        return Verdict(verdict)
+
+    async def _inspect(self) -> None:
+        with connect.errors(self.name):
+            info: Mapping[str, Any] = await self._redis.info()
+        if info.get("cluster_enabled"):
+            raise LayerRefused(f"layer {self.name!r}: its Redis is a cluster, which RedisChannelLayer does not follow: use a single Redis")
+        if tuple(int(part) for part in str(info["redis_version"]).split(".")[:2]) < (6, 2):
+            raise LayerRefused(f"layer {self.name!r}: its Redis is {info['redis_version']}: 6.2 or newer is needed")
+        policy = str(info.get("maxmemory_policy", "noeviction"))
+        self.evicting = None if policy == "noeviction" else policy
+
+    async def enqueue(self, items: Sequence[Item]) -> Answers:
+        """Carry out a batch (up to about 1,000 items), all or as the answers say.
+
+        Raises Unreachable (it may have been carried out), WritesRefused, Stale, StoreChanged (it was not), LayerRefused.
+        """
+        rows = Rows(self._layer, items)
+        keys = [self._keys.state, *(self._keys.channel(name) for name in rows.channels)]
+        args: list[str | int | bytes] = [self._generation, self._epoch, self._seq, self._ahead, self._keys.logs, KEPT_DECISIONS, rows.packed()]
+        start = _steady()
+        with connect.errors(self.name):
+            reply = await self._enqueue(keys=keys, args=args)
+        letters, extra, room, expired, now, seq = msgpack.unpackb(reply, strict_map_key=False)
+        self._seq = max(self._seq, seq)
+        self._offset = int(now) + 1 - start
+        return rows.answers(letters, extra, room, expired)
+
+    async def group_send(self, group: str, message: Mapping[str, Any]) -> None:
+        """The layer's own group_send; at most once."""
+        with connect.errors(self.name):
+            await self._layer.group_send(group, dict(message))
+
+    async def resign(self) -> None:
+        """Give up the lead, so that the next leader need not wait."""
+        with connect.errors(self.name):
+            await self._resign(keys=[self._keys.state], args=[self._epoch])
+
+    async def backlog(self, channels: Sequence[str]) -> dict[str, int]:
+        """Messages waiting in each channel, those past their expiry included."""
+        with connect.errors(self.name):
+            pipe = self._redis.pipeline(transaction=False)
+            for name in channels:
+                pipe.zcard(self._keys.channel(name))
+            counts = await pipe.execute(raise_on_error=False)
+        return {name: count for name, count in zip(channels, counts, strict=True) if isinstance(count, int)}
+
+    async def fence(self, event: str) -> Fence | None:
+        """The event's fence as it stands, whoever leads."""
+        with connect.errors(self.name):
+            found = await self._redis.hget(self._keys.state, event)
+        return fence(_text(found)) if found is not None else None
+
+    async def decisions(self, event: str) -> list[str]:
+        """The event's last decisions, oldest first: "due since code at", `since` being - for a single due time."""
+        with connect.errors(self.name):
+            entries = await self._redis.lrange(self._keys.logs + event, 0, -1)
+        return [_text(entry) for entry in entries]
+
+    async def remembered(self) -> AsyncIterator[tuple[str, Fence]]:
+        """Every event the store has a fence for, tombstones included."""
+        with connect.errors(self.name):
+            async for field, value in self._redis.hscan_iter(self._keys.state, count=1000):
+                name, found = _text(field), fence(_text(value))
+                if found is not None and not name.startswith(":") and not name.endswith("!"):
+                    yield name, found
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self._layer.close_pools()
+
+
+def _steady() -> Ms:
+    return time.clock_gettime_ns(_CLOCK) // 1_000_000
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
