@@ -1,0 +1,62 @@
+"""Which events are to be looked at next: a heap by the time they fire, and what is known of each."""
+
+import heapq
+from collections.abc import Iterator
+from itertools import count
+
+from channelbeat.core.definition import Definition
+from channelbeat.core.instants import Ms
+from channelbeat.core.occurrence import Occurrence
+from channelbeat.core.steps import Step
+
+
+class Entry:
+    """One event of a lane. Changes between turns arrive as `wanted`; `current` is what its fence was last moved under.
+
+    Settled means that the fence is known to stand at `cursor`, under `current`, which is `wanted`; only then is it planned.
+    `parked`: it has no definition that can run, but its place is kept. `reborn`: it had gone, and came back unsettled.
+    """
+
+    __slots__ = ("current", "cursor", "key", "parked", "reborn", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+        self.current: Definition | None = None
+        self.wanted: Definition | None = None
+        self.parked = False
+        self.reborn = False
+        self.since: Ms = 0
+        self.cursor: Ms | None = None
+        self.settled = False
+        self.unanswered: tuple[Step, ...] = ()
+        self.upcoming: Occurrence | None = None
+        self.told: Ms = 0  # held back has been told up to this due time
+        self.turn = 0  # of its place on the agenda; an older place counts no more
+
+
+class Agenda:
+    """Entries by the moment they fire. An entry has one place; taking it off, or giving it another, is lazy."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[Ms, int, int, Entry]] = []
+        self._serial = count()
+
+    def put(self, entry: Entry, at: Ms) -> None:
+        entry.turn += 1
+        heapq.heappush(self._heap, (at, next(self._serial), entry.turn, entry))
+
+    def withdraw(self, entry: Entry) -> None:
+        entry.turn += 1
+
+    def first(self) -> Ms | None:
+        """When the next entry fires."""
+        while self._heap and self._heap[0][3].turn != self._heap[0][2]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def due(self, now: Ms) -> Iterator[Entry]:
+        """Take off what fires by `now`, earliest first."""
+        while (at := self.first()) is not None and at <= now:
+            entry = heapq.heappop(self._heap)[3]
+            entry.turn += 1
+            yield entry

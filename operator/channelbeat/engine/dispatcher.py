@@ -1,0 +1,42 @@
+"""All lanes: each definition to the lane of its layer, each lane a task of its own, so that a dead Redis stops only its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from channelbeat.core.definition import Definition
+from channelbeat.engine.lane import Lane, Stores
+from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
+
+
+class Dispatcher:
+    """`brokers` by layer name. A definition of any other layer is not run: whoever puts it has said so."""
+
+    def __init__(self, brokers: Mapping[str, Broker], *, journal: Journal, clock: Clock, leadership: Leadership, known: Callable[[str], bool]) -> None:
+        stores = Stores()
+        self.lanes = {name: Lane(broker, journal=journal, clock=clock, leadership=leadership, stores=stores, known=known) for name, broker in brokers.items()}
+
+    def put(self, definition: Definition) -> None:
+        if (lane := self.lanes.get(definition.layer)) is not None:
+            lane.put(definition)
+
+    def remove(self, layer: str, key: str) -> None:
+        if (lane := self.lanes.get(layer)) is not None:
+            lane.remove(key)
+
+    def park(self, layer: str, key: str) -> None:
+        if (lane := self.lanes.get(layer)) is not None:
+            lane.park(key)
+
+    def complete(self) -> None:
+        for lane in self.lanes.values():
+            lane.complete()
+
+    async def run(self) -> None:
+        """Until cancelled: then every lane ends its turn and gives up its lead. A lane that fails ends all."""
+        tasks = [asyncio.create_task(lane.run(), name=f"layer {name}") for name, lane in self.lanes.items()]
+        try:
+            await asyncio.shield(asyncio.gather(*tasks))  # a turn that was cut short would leave a batch unanswered
+        finally:
+            for lane in self.lanes.values():
+                lane.stop()
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,61 @@
+"""What the loops need from the world: small Protocols."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from channelbeat.core.batch import Answers, Fence, Item, Verdict
+from channelbeat.core.instants import Ms
+from channelbeat.core.outcomes import Notice, Outcome
+
+
+class Clock(Protocol):
+    """The machine's clock; tests hold one of their own."""
+
+    def now(self) -> Ms: ...
+
+    async def sleep_until(self, due: Ms | None, wake: asyncio.Event) -> None:
+        """Return at `due` (never for None) or when `wake` is set, whichever is first."""
+
+
+class Journal(Protocol):
+    """Everything that becomes of an occurrence, and of a layer, passes here: to log, metrics, status and console."""
+
+    def record(self, outcomes: Sequence[Outcome]) -> None: ...
+    def tell(self, notice: Notice) -> None: ...
+
+
+class Leadership(Protocol):
+    """May this process act, now? The epoch that Redis keeps fences it all the same."""
+
+    def valid(self) -> bool: ...
+
+
+class Broker(Protocol):
+    """One layer. Its methods raise LayerError: Unreachable (what was asked may have been carried out), WritesRefused,
+    Stale, StoreChanged and LayerRefused (it was not), LayerTaken (from `lead`)."""
+
+    name: str
+    evicting: str | None
+
+    @property
+    def generation(self) -> str:
+        """The store's name; empty while it has none."""
+
+    @property
+    def founded(self) -> Ms: ...
+
+    def now(self) -> Ms | None:
+        """Redis's time; None before its first answer."""
+
+    async def peek(self) -> str: ...
+    async def lead(self) -> Verdict: ...
+    async def found(self) -> None: ...
+    async def enqueue(self, items: Sequence[Item]) -> Answers: ...
+    async def group_send(self, group: str, message: Mapping[str, Any]) -> None: ...
+    async def resign(self) -> None: ...
+    async def backlog(self, channels: Sequence[str]) -> dict[str, int]: ...
+    async def fence(self, event: str) -> Fence | None: ...
+    async def decisions(self, event: str) -> list[str]: ...
+    def remembered(self) -> AsyncIterator[tuple[str, Fence]]: ...
+    async def close(self) -> None: ...

@@ -1,0 +1,120 @@
+"""The events of one layer: what is known of each, which of them are not settled, and what was enqueued in the last minute.
+
+Changes are taken in between turns only, so that nothing changes under a batch in flight.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from channelbeat.core.definition import Definition
+from channelbeat.core.instants import MINUTE, Ms
+from channelbeat.core.occurrence import Occurrence
+from channelbeat.engine.agenda import Agenda, Entry
+from channelbeat.engine.waiting import Waiting
+
+REPLAYED: Final[Ms] = MINUTE
+"""How long what was enqueued is remembered, to be sent again to a store that lost it."""
+
+
+class _Change(NamedTuple):
+    definition: Definition | None
+    parked: bool
+    since: Ms
+
+
+class Roster:
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.unsettled: dict[str, Entry] = {}
+        self.agenda = Agenda()
+        self.waiting = Waiting()
+        self._changes: dict[str, _Change] = {}
+        self._recent: deque[tuple[Ms, str, Occurrence]] = deque()
+
+    def put(self, definition: Definition, since: Ms) -> None:
+        """The event runs as `definition` from now on."""
+        earlier = self._changes.pop(definition.key, None)
+        if earlier is not None and earlier.definition is None and not earlier.parked:
+            self._take_in(definition.key, earlier)  # it had gone in between: that counts
+        self._changes[definition.key] = _Change(definition, False, since)
+
+    def remove(self, key: str, since: Ms) -> None:
+        """The event has gone."""
+        self._changes[key] = _Change(None, False, since)
+
+    def park(self, key: str, since: Ms) -> None:
+        """The event cannot run as it is; its place is kept."""
+        self._changes[key] = _Change(None, True, since)
+
+    def take_in(self) -> None:
+        """Apply what has changed since the last turn."""
+        changes, self._changes = self._changes, {}
+        for key, change in changes.items():
+            self._take_in(key, change)
+
+    def _take_in(self, key: str, change: _Change) -> None:
+        entry = self.entries.get(key)
+        if entry is None:
+            if change.parked:
+                return
+            entry = self.entries[key] = Entry(key)
+        definition = change.definition
+        if change.parked and entry.current is None:
+            self.unsettled.pop(key, None)
+            del self.entries[key]
+        elif change.parked:
+            entry.parked = True
+            self.unsettle(entry)  # what was asked of the layer last may still be unanswered
+        elif definition is not None and entry.settled and entry.current is not None and entry.current.hash == definition.hash:
+            entry.current = entry.wanted = definition  # the due times are the same: only what is sent changed
+            self.settled(entry, entry.cursor or 0)
+        else:
+            known = entry.wanted
+            if known is None and definition is not None and not entry.parked and entry.current is not None:
+                entry.reborn = True
+            if entry.settled or known is None or definition is None or known.hash != definition.hash:
+                entry.since = change.since
+            entry.wanted, entry.parked = definition, False
+            self.unsettle(entry)
+
+    def unsettle(self, entry: Entry) -> None:
+        """Its fence has to be read before it is planned again."""
+        entry.settled, entry.upcoming = False, None
+        self.agenda.withdraw(entry)
+        self.unsettled[entry.key] = entry
+
+    def unsettle_all(self) -> None:
+        self.waiting.forget()
+        for entry in self.entries.values():
+            self.unsettle(entry)
+
+    def settled(self, entry: Entry, cursor: Ms) -> None:
+        """Its fence stands at `cursor`, under what is wanted: it goes on from there, or stays parked, or is gone."""
+        self.unsettled.pop(entry.key, None)
+        entry.cursor = cursor
+        if entry.parked:
+            return
+        entry.current, entry.reborn = entry.wanted, False
+        if entry.wanted is None:
+            del self.entries[entry.key]
+            return
+        entry.settled = True
+        entry.upcoming = entry.wanted.timetable.next(cursor)
+        self.agenda.withdraw(entry)
+        if entry.upcoming is not None:
+            self.agenda.put(entry, entry.upcoming.fires)
+
+    def enqueued(self, key: str, occurrence: Occurrence, at: Ms) -> None:
+        """Remember it for REPLAYED."""
+        self._recent.append((at, key, occurrence))
+        while self._recent[0][0] < at - REPLAYED:
+            self._recent.popleft()
+
+    def recent(self, now: Ms) -> dict[str, Sequence[Occurrence]]:
+        """What was enqueued in the last minute, by event, oldest first."""
+        found = defaultdict[str, list[Occurrence]](list)
+        for at, key, occurrence in self._recent:
+            if at >= now - REPLAYED:
+                found[key].append(occurrence)
+        return dict(found)

@@ -1,0 +1,115 @@
+"""Events sent now because somebody asks: each token once, apart from the event's own due times."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from channelbeat.core import envelope
+from channelbeat.core.batch import Answer, Trigger
+from channelbeat.core.definition import Definition
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.outcomes import Kind, Outcome, Reason
+from channelbeat.engine.ports import Broker, Clock, Journal
+from channelbeat.engine.submission import Submission
+from channelbeat.errors import LayerError, Unreachable
+
+EXPIRES: Final[Ms] = 10 * MINUTE
+AHEAD: Final[Ms] = 5 * MINUTE
+REMEMBERED: Final[Ms] = 20 * MINUTE
+"""How long a token is known: longer than one is accepted, whatever its age."""
+RETRY: Final[Ms] = SECOND
+
+
+@dataclass(slots=True, eq=False)
+class _Asked:
+    definition: Definition
+    token: Ms
+    answer: "asyncio.Future[Outcome]"
+    unanswered: bool = False  # it may have been carried out
+    told: bool = False  # that it is held back
+
+    def outcome(self, kind: Kind, reason: Reason, at: Ms, note: str = "") -> Outcome:
+        definition = self.definition
+        run = envelope.trigger_id(definition.key, self.token)
+        lateness = at - self.token if kind is Kind.ENQUEUED else None
+        return Outcome(definition.schedule, definition.event.name, self.token, kind, at, reason, lateness, run, note=note)
+
+
+class Triggers:
+    def __init__(self, broker: Broker, submission: Submission, journal: Journal, clock: Clock) -> None:
+        self._broker, self._submission, self._journal, self._clock = broker, submission, journal, clock
+        self._asked: list[_Asked] = []
+        self._retry: Ms = 0
+
+    def ask(self, definition: Definition, token: Ms) -> "asyncio.Future[Outcome]":
+        """Send the event once for `token`; the future has what became of it (never HELD, which is only told)."""
+        asked = _Asked(definition, token, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        self._retry = 0
+        return asked.answer
+
+    def first(self) -> Ms | None:
+        return self._retry if self._asked else None
+
+    def wiped(self) -> None:
+        """The store that may have carried some out is gone, and its memory of tokens with it."""
+        for asked in [a for a in self._asked if a.unanswered]:
+            self._answer(asked, Kind.UNKNOWN, Reason.STORE_WIPED)
+
+    async def fire(self, now: Ms) -> None:
+        """Try all that were asked for; the rest is tried again within a second."""
+        if self._retry - RETRY <= now < self._retry:
+            return
+        self._retry = now + RETRY
+        for asked in list(self._asked):
+            if not asked.unanswered and asked.token < now - EXPIRES:
+                self._answer(asked, Kind.REFUSED, Reason.EXPIRED)
+            elif asked.token > now + AHEAD:
+                self._answer(asked, Kind.REFUSED, Reason.FROM_THE_FUTURE)
+            else:
+                await self._try(asked, now)
+
+    async def _try(self, asked: _Asked, now: Ms) -> None:
+        definition = asked.definition
+        message = definition.message(envelope.trigger_id(definition.key, asked.token), asked.token)
+        try:
+            answers = await self._submission.enqueue([Trigger(definition.key, asked.token, now - REMEMBERED, definition.channel, message)])
+        except Unreachable:
+            asked.unanswered = True
+            raise
+        match answers.answers[0]:
+            case Answer.DONE if definition.group is not None:
+                await self._send_to_group(asked, definition.group, message)
+            case Answer.DONE:
+                self._answer(asked, Kind.ENQUEUED, Reason.TRIGGERED)
+            case Answer.DUPLICATE if asked.unanswered and definition.group is not None:
+                self._answer(asked, Kind.UNKNOWN, Reason.REPLY_LOST)
+            case Answer.DUPLICATE if asked.unanswered:  # by our own try, whose reply was lost
+                self._answer(asked, Kind.ENQUEUED, Reason.TRIGGERED)
+            case Answer.DUPLICATE:
+                self._answer(asked, Kind.REFUSED, Reason.DUPLICATE)
+            case Answer.UNSERIALIZABLE:
+                self._answer(asked, Kind.FAILED, Reason.NOT_SERIALIZABLE, str(answers.extra[0]))
+            case answer:
+                asked.unanswered = False
+                self._hold(asked, Reason.WRONG_TYPE if answer is Answer.WRONG_TYPE else Reason.CHANNEL_FULL)
+
+    async def _send_to_group(self, asked: _Asked, group: str, message: dict[str, object]) -> None:
+        try:
+            await self._broker.group_send(group, message)
+        except (LayerError, TypeError, ValueError, OverflowError) as error:
+            self._answer(asked, Kind.FAILED, Reason.GROUP_SEND_FAILED, str(error))
+        else:
+            self._answer(asked, Kind.ENQUEUED, Reason.TRIGGERED)
+
+    def _hold(self, asked: _Asked, reason: Reason) -> None:
+        if not asked.told:
+            asked.told = True
+            self._journal.record([asked.outcome(Kind.HELD, reason, self._clock.now())])
+
+    def _answer(self, asked: _Asked, kind: Kind, reason: Reason, note: str = "") -> None:
+        self._asked.remove(asked)
+        outcome = asked.outcome(kind, reason, self._clock.now(), note)
+        self._journal.record([outcome])
+        if not asked.answer.done():
+            asked.answer.set_result(outcome)
