@@ -1,0 +1,1 @@
+"""No cluster: files, processes, an embedded Redis, a console."""

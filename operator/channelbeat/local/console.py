@@ -1,0 +1,120 @@
+"""What people and programs are told by `channelbeat local`: it is the journal, and the voice of files and workers.
+
+`-o text`: a line an outcome and a line a worker's line on stdout; on a terminal a live table instead (screen.py), above which worker
+lines and whatever was not enqueued scroll by. Notices and faults go to stderr.
+
+`-o json`: stdout has outcomes and nothing else, an object a line: `at`, `due` (RFC 3339), `schedule`, `event`, `run` (null when nothing was
+enqueued), `outcome` and `reason` (the words of core/outcomes.py; no reason is ""), `latenessMs` (null unless enqueued), `count` (occurrences
+that share this fate, `due` being the last's), `atLeast` (there are more than `count`), `note` (a sentence or ""). Worker lines, notices and
+faults are text on stderr.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from channelbeat.core import instants
+from channelbeat.core.instants import SECOND, Ms
+from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason
+from channelbeat.core.timing import durations
+from channelbeat.local.output import Output
+from channelbeat.local.workers import Place
+
+Style: TypeAlias = Literal["lines", "table", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The youngest run of an event."""
+
+    at: Ms
+    lateness: Ms
+
+
+class Console:
+    """Cheap: what is to be written is made in the output's thread."""
+
+    def __init__(self, output: Output, style: Style) -> None:
+        self._output = output
+        self._style = style
+        self._tally: Counter[Kind] = Counter()
+        self._latest: Ms = 0
+        self.last: dict[tuple[str, str], Last] = {}
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._tally[outcome.kind] += outcome.count
+            if outcome.kind is Kind.ENQUEUED:
+                late = outcome.lateness or 0
+                self._latest = max(self._latest, late)
+                self.last[outcome.schedule, outcome.event] = Last(outcome.at, late)
+        if self._style == "table":
+            outcomes = [outcome for outcome in outcomes if outcome.kind is not Kind.ENQUEUED]
+        if outcomes:
+            text = as_json if self._style == "json" else as_text
+            self._output.put(lambda: "".join(f"{text(outcome)}\n" for outcome in outcomes))
+
+    def tell(self, notice: Notice) -> None:
+        self.say(notice.text)
+
+    def say(self, text: str) -> None:
+        """Something of our own; may have several lines."""
+        self._output.put(f"channelbeat: {text}\n", error=True)
+
+    def heard(self, place: Place, line: str) -> None:
+        """A worker's line."""
+        self._output.put(f"[{place}] {line}\n", error=self._style == "json")
+
+    def summary(self, lasted: Ms) -> None:
+        """The last words."""
+        found = [f"{number:,} {kind}" for kind in Kind if (number := self._tally[kind])] or ["nothing was due"]
+        late = f" (at most {self._latest:,} ms late)" if self._tally[Kind.ENQUEUED] else ""
+        self.say(f"stopped after {durations.text(lasted // SECOND * SECOND)}: {', '.join(found)}{late}")
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """As a program reads it."""
+    return {
+        "at": instants.text(outcome.at),
+        "schedule": outcome.schedule,
+        "event": outcome.event,
+        "due": instants.text(outcome.due),
+        "run": outcome.run,
+        "outcome": outcome.kind,
+        "reason": outcome.reason,
+        "latenessMs": outcome.lateness,
+        "count": outcome.count,
+        "atLeast": outcome.at_least,
+        "note": outcome.note,
+    }
+
+
+def as_json(outcome: Outcome) -> str:
+    return json.dumps(facts(outcome))
+
+
+def as_text(outcome: Outcome) -> str:
+    """`14:30:00.004 default/thumbnails generate enqueued, due 14:30:00, 4 ms late`, in the user's zone."""
+    words = [f"{clock(outcome.at)} {outcome.schedule} {outcome.event} {outcome.kind}"]
+    if outcome.reason is not Reason.NONE:
+        words.append(f" ({outcome.reason})")
+    if outcome.count > 1 or outcome.at_least:
+        words.append(f" {'at least ' if outcome.at_least else ''}{outcome.count:,} times, the last")
+    words.append(f", due {clock(outcome.due, near=outcome.at)}" if outcome.reason is not Reason.TRIGGERED else "")
+    if outcome.lateness is not None:
+        words.append(f", {outcome.lateness:,} ms late")
+    if outcome.note:
+        words.append(f": {outcome.note}")
+    return "".join(words)
+
+
+@lru_cache(4096)
+def clock(at: Ms, near: Ms | None = None) -> str:
+    """The time of day in the user's zone, with the day where that is not `near`'s; milliseconds where there are any."""
+    moment = instants.to_datetime(at).astimezone()
+    fraction = f".{at % SECOND:03d}" if at % SECOND else ""
+    other_day = near is not None and instants.to_datetime(near).astimezone().date() != moment.date()
+    return f"{moment:%Y-%m-%d %H:%M:%S}{fraction}" if other_day else f"{moment:%H:%M:%S}{fraction}"

@@ -1,0 +1,76 @@
+"""Lets workers start once their project was found able to hear us: as soon as their layer is led, each layer for itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from channelbeat.core.layer import LayerSettings
+from channelbeat.errors import ProjectError
+from channelbeat.local import project
+from channelbeat.local.processes import Workers
+from channelbeat.local.workers import Job, Place
+
+Group: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+Leading: TypeAlias = Callable[[str], Awaitable[str]]
+
+
+class Staff:
+    """`leading` waits for a layer and answers its store's generation."""
+
+    def __init__(self, app: Path, layers: Mapping[str, LayerSettings], workers: Workers, leading: Leading, say: Callable[[str], None]) -> None:
+        self._app, self._layers, self._workers, self._leading, self._say = app, layers, workers, leading, say
+        self._jobs: Mapping[Place, Job] = {}
+        self._known: dict[Job, bool] = {}  # may it start?
+        self._checks: dict[Job, asyncio.Task[None]] = {}
+        self._hopeless: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def want(self, jobs: Mapping[Place, Job]) -> None:
+        """Returns at once. What failed its check is checked again: the project may have been mended."""
+        self._jobs = jobs
+        self._known = {job: good for job, good in self._known.items() if good and job in jobs.values()}
+        groups: dict[Group, list[Job]] = {}
+        for job in jobs.values():
+            if job not in self._known and job not in self._checks:
+                groups.setdefault((job.place.layer, job.command, job.env), []).append(job)
+        for group in groups.values():
+            task = asyncio.create_task(self._check(group))
+            task.add_done_callback(self._checked)
+            self._checks |= dict.fromkeys(group, task)
+        self._start()
+
+    async def run(self) -> None:
+        """Never returns; ProjectError when not one worker can be started."""
+        try:
+            await self._hopeless
+        finally:
+            for check in self._checks.values():
+                check.cancel()
+            await asyncio.gather(*self._checks.values(), return_exceptions=True)
+
+    async def _check(self, jobs: Sequence[Job]) -> None:
+        layer = self._layers[jobs[0].place.layer]
+        try:
+            generation = await self._leading(layer.name)
+            verdict = await project.check(self._app, jobs, layer, generation=generation)
+            faults: tuple[str, ...] = verdict.faults
+            for warning in verdict.warnings:
+                self._say(warning)
+        except ProjectError as error:
+            faults = (str(error),)
+        finally:
+            for job in jobs:
+                self._checks.pop(job, None)
+        self._known |= dict.fromkeys(jobs, not faults)
+        if faults and not self._checks and not any(self._known.values()):
+            raise ProjectError("\n".join((*faults, "Mend it and start again, or run without workers: --no-workers")))
+        for fault in faults:
+            self._say(f"no workers for {', '.join(str(job.place) for job in jobs)}: {fault}")
+        self._start()
+
+    def _checked(self, check: "asyncio.Task[None]") -> None:
+        if not check.cancelled() and (error := check.exception()) and not self._hopeless.done():
+            self._hopeless.set_exception(error)
+
+    def _start(self) -> None:
+        self._workers.run({place: job for place, job in self._jobs.items() if self._known.get(job)})

@@ -1,0 +1,29 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from redis.asyncio import Redis
+
+from support.redis import RedisServer, running
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server a session; a test that stops, kills or wipes takes `own_redis`."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+async def redis(redis_server: RedisServer) -> AsyncIterator["Redis"]:
+    """A client of the session's server, flushed and with its limits lifted."""
+    async with Redis.from_url(redis_server.url) as client:
+        await client.config_set("maxmemory", 0)
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server of the test's own."""
+    with running() as server:
+        yield server

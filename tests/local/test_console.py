@@ -1,0 +1,165 @@
+"""What people and programs read, and that a reader who stalls holds nothing up."""
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+
+import pytest
+from rich.console import Console as Terminal
+
+from channelbeat.core import instants
+from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
+from channelbeat.local.board import Board, Row
+from channelbeat.local.console import Console, Last, Style, as_json, as_text
+from channelbeat.local.output import Output, Piece, Plain
+from channelbeat.local.screen import table
+from channelbeat.local.workers import Place
+from support.waiting import until
+
+DUE = instants.parse("2026-11-21T01:30:00Z")
+SENT = Outcome("shop/a", "tick", DUE, Kind.ENQUEUED, DUE + 4, lateness=4, run="shop/a/tick/2026-11-21T01:30:00Z")
+MISSED = Outcome("shop/a", "tick", DUE, Kind.MISSED, DUE + 90_000_000, Reason.OUTSIDE_WINDOW, count=1000, at_least=True)
+
+
+@pytest.fixture(autouse=True)
+def zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's, whatever the machine's."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    import time  # noqa: PLC0415
+
+    time.tzset()
+
+
+class Kept:
+    """A sink that remembers."""
+
+    def __init__(self) -> None:
+        self.out: list[str] = []
+        self.err: list[str] = []
+
+    def write(self, pieces: Sequence[Piece]) -> None:
+        for error, text in pieces:
+            (self.err if error else self.out).extend((text() if callable(text) else text).splitlines())
+
+    def close(self) -> None:
+        pass
+
+
+def told(style: Style) -> tuple[list[str], list[str]]:
+    sink = Kept()
+    output = Output(sink, gone=lambda: None)
+    console = Console(output, style)
+    console.record([SENT, MISSED])
+    console.tell(Notice("default", Sign.AWAY, "its Redis does not answer", DUE))
+    console.heard(Place("default", "prints"), "handled")
+    console.summary(61_500)
+    output.close()
+    return sink.out, sink.err
+
+
+NOTICE, SUMMARY = "channelbeat: its Redis does not answer", "channelbeat: stopped after 1m1s: 1 enqueued, 1,000 missed (at most 4 ms late)"
+LINES = [
+    "02:30:00.004 shop/a tick enqueued, due 02:30:00, 4 ms late",
+    "03:30:00 shop/a tick missed (OutsideWindow) at least 1,000 times, the last, due 2026-11-21 02:30:00",
+]
+
+
+@pytest.mark.parametrize(
+    ("style", "out", "err"),
+    [
+        ("lines", [*LINES, "[prints] handled"], [NOTICE, SUMMARY]),
+        ("json", [as_json(SENT), as_json(MISSED)], [NOTICE, "[prints] handled", SUMMARY]),
+        ("table", [LINES[1], "[prints] handled"], [NOTICE, SUMMARY]),
+    ],
+)
+def test_what_goes_where(style: Style, out: list[str], err: list[str]) -> None:
+    assert told(style) == (out, err)
+
+
+def test_an_outcome_for_programs() -> None:
+    assert json.loads(as_json(SENT)) == {
+        "at": "2026-11-21T01:30:00.004Z",
+        "schedule": "shop/a",
+        "event": "tick",
+        "due": "2026-11-21T01:30:00Z",
+        "run": "shop/a/tick/2026-11-21T01:30:00Z",
+        "outcome": "enqueued",
+        "reason": "",
+        "latenessMs": 4,
+        "count": 1,
+        "atLeast": False,
+        "note": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "line"),
+    [
+        (Outcome("d/a", "e", DUE, Kind.HELD, DUE, Reason.CHANNEL_FULL, note="100 wait"), "02:30:00 d/a e held (ChannelFull), due 02:30:00: 100 wait"),
+        (Outcome("d/a", "e", DUE, Kind.ENQUEUED, DUE, Reason.TRIGGERED, run="r"), "02:30:00 d/a e enqueued (Triggered)"),
+        (Outcome("d/a", "e", DUE, Kind.SUSPENDED, DUE, count=3), "02:30:00 d/a e suspended 3 times, the last, due 02:30:00"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_outcome_for_people(outcome: Outcome, line: str) -> None:
+    assert as_text(outcome) == line
+
+
+def test_the_table() -> None:
+    terminal = Terminal(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    rows = (
+        Row("shop/a", "tick", DUE + 90_000, Last(DUE - 1_500, 12), 3, "running"),
+        Row("shop/b", "tock", None, None, None, "-"),
+        Row("shop/b", "far", DUE + 86_400_000, None, None, "-"),
+    )
+    terminal.print(table(Board(DUE, rows, more=1_234)))
+    lines = [" ".join(line.strip("│┃ ").replace("│", " ").split()) for line in terminal.export_text().splitlines()]
+    terminal.file.close()
+    assert "shop/a tick 02:31:30 (in 1m30s) 02:29:58 12 ms 3 running" in lines
+    assert "shop/b tock - - - - -" in lines
+    assert "shop/b far 2026-11-22 02:30:00 - - - -" in lines
+    assert "and 1,234 more events" in lines
+
+
+def test_a_reader_that_stalls_holds_nothing_up_and_is_told_what_it_missed() -> None:
+    read, write = os.pipe()
+    output = Output(Plain(out=write, err=write), gone=lambda: None, room=10)
+    for _ in range(40):
+        output.put("x" * 65_536 + "\n")
+    heard: list[bytes] = []
+
+    def reader() -> None:
+        while data := os.read(read, 65_536):
+            heard.append(data)
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    output.close()
+    os.close(write)
+    thread.join()
+    os.close(read)
+    *texts, last = b"".join(heard).decode().splitlines()
+    assert len(texts) >= 10
+    assert last.endswith("were left out: they were not read fast enough")
+    assert len(texts) + int(last.split()[1]) == 40
+
+
+def test_a_reader_that_has_gone_is_noticed() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    gone: list[bool] = []
+    output = Output(Plain(out=write, err=write), gone=lambda: gone.append(True))
+    output.put("hello\n")
+    until(lambda: gone)
+    output.close()
+    os.close(write)
+
+
+def test_what_was_put_before_the_end_is_written() -> None:
+    sink = Kept()
+    output = Output(sink, gone=lambda: None)
+    for number in range(1000):
+        output.put(f"{number}\n")
+    output.close()
+    assert sink.out == [str(number) for number in range(1000)]

@@ -1,0 +1,257 @@
+"""`channelbeat local` as a whole: real files, a real Redis, a real Django project with its own runworker."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.local import COMMAND, Local
+from support.waiting import until
+
+PROJECT = Path(__file__).parent / "project"
+
+Start = Callable[..., Local]
+
+
+def beat(name: str = "prints", channel: str = "prints", every: str = "1s", text: str = "hello", type: str = "say", extra: str = "") -> str:
+    return f"""
+apiVersion: channelbeat.dev/v1alpha1
+kind: BeatSchedule
+metadata: {{name: {name}}}
+spec:
+  channel: {channel}
+  events:
+  - {{name: tick, type: {type}, every: {every}, fields: {{text: {text}}}}}
+{extra}
+"""
+
+
+@pytest.fixture
+def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy, in a folder short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="cb-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "project")
+        shutil.copytree(PROJECT, path)
+        Path(folder, "run").mkdir()
+        monkeypatch.setenv("XDG_RUNTIME_DIR", f"{folder}/run")
+        yield path
+
+
+@pytest.fixture
+def start(project: Path) -> Iterator[Start]:
+    """Starts one on the project; whatever still runs at the end is killed, and nothing may stay behind."""
+    begun: list[Local] = []
+
+    def start(*arguments: str, **environment: str) -> Local:
+        begun.append(Local(project, *arguments, environment=environment))
+        return begun[-1]
+
+    yield start
+    for local in begun:
+        local.process.kill()
+        local.ends()
+        for stream in (local.process.stdout, local.process.stderr):
+            assert stream is not None
+            stream.close()
+    until(lambda: not processes(project), what=f"an end of {processes(project)}")
+
+
+def processes(project: Path) -> list[str]:
+    """Command lines of all that works in the project's folder or on its data."""
+    found = []
+    for process in Path("/proc").iterdir():
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if command and (str(project) in command or (process / "cwd").readlink() == project):
+                found.append(f"{process.name} {command}")
+        except OSError:
+            continue
+    return found
+
+
+def pid(project: Path, words: str) -> int:
+    """Of the one process whose command line has these words."""
+    return int(until(lambda: [line for line in processes(project) if words in line])[0].split()[0])
+
+
+def call(project: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run([*COMMAND, *arguments], cwd=project, capture_output=True, text=True, check=False)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def test_events_are_handled_and_ctrl_c_leaves_nothing_behind(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat())
+    local = start("-o", "json")
+    local.hears("[prints] handled hello", 3)
+    assert local.stop() == 0, local
+    runs = [outcome["run"] for outcome in local.outcomes("enqueued")]
+    assert len(set(runs)) == len(runs)
+    handled = [line.split()[-1] for line in local.with_words("[prints] handled hello")]
+    assert handled == runs[: len(handled)]
+    assert re.fullmatch(r"channelbeat: stopped after \d+s: .*\d+ enqueued.* \(at most [\d,]+ ms late\)", local.told[-1])
+    assert processes(project) == []
+
+
+def test_it_ends_by_itself_after_the_time_given(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat())
+    local = start("--for", "2s", "--no-workers")
+    assert local.ends() == 0, local
+    assert local.with_words("default/prints tick enqueued")
+
+
+def test_an_edit_is_taken_up_and_one_broken_manifest_stops_no_other(project: Path, start: Start) -> None:
+    path = project / "beat.yaml"
+    path.write_text(beat(text="before"))
+    (project / "tracked.yaml").write_text(beat("tracked", "prints-too", extra="  delivery: AtLeastOnce"))
+    (project / "broken.yaml").write_text("{")
+    local = start()
+    local.hears("handled before")
+    local.hears("tracked.yaml:1: spec.delivery: AtLeastOnce needs channelbeat's own queue")
+    local.hears("broken.yaml:1: ")
+    path.write_text(beat(text="after"))
+    local.hears("handled after")
+    (project / "tracked.yaml").write_text(beat("tracked", "prints-too", text="second"))
+    local.hears("[prints-too] handled second")
+    (project / "tracked.yaml").unlink()
+    local.hears("default/tracked removed")
+    until(lambda: not [line for line in processes(project) if line.endswith("runworker prints-too ")])
+    assert local.stop() == 0
+
+
+def test_trigger_and_why(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat(every="1h"))
+    local = start()
+    local.hears("its Redis answers")
+    token = "2026-11-21T00:00:00Z"
+    code, said = call(project, "trigger", "prints", "tick", "-o", "json")
+    assert code == 0, said
+    outcome = json.loads(said)
+    assert (outcome["outcome"], outcome["reason"]) == ("enqueued", "Triggered")
+    local.hears(f"handled hello {outcome['run']}")
+    assert call(project, "trigger", "default/prints", "tick", "--token", token)[0] == 1, "long ago"
+    assert call(project, "trigger", "prints", "tik")[1].endswith("did you mean tick?")
+    code, said = call(project, "trigger", "print", "tick")
+    assert (code, "did you mean default/prints?" in said) == (2, True), said
+    code, said = call(project, "why", "prints", "tick", "-o", "json")
+    assert code == 0, said
+    assert json.loads(said)["sentences"]
+    assert local.stop() == 0
+    assert "has ended" in call(project, "why", "prints", "tick")[1]
+
+
+def test_killed_and_started_again_at_once_it_is_the_same_and_repeats_nothing(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat(every="500ms"))
+    runs: list[str] = []
+    for _ in range(3):
+        local = start("-o", "json")
+        local.hears('"outcome": "enqueued"', 3)
+        local.hears("[prints] handled")
+        local.stop(signal.SIGKILL)
+        runs += [outcome["run"] for outcome in local.outcomes("enqueued")]
+        until(lambda: not processes(project))
+    assert len(runs) == len(set(runs))
+
+
+def test_what_dies_is_started_again(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat())
+    local = start()
+    local.hears("[prints] handled")
+    os.kill(pid(project, "runworker prints"), signal.SIGKILL)
+    local.hears("worker prints was ended by SIGKILL")
+    handled = len(local.with_words("[prints] handled"))
+    local.hears("[prints] handled", handled + 1)
+    os.kill(pid(project, "redis-server"), signal.SIGKILL)
+    local.hears("the embedded Redis answers again")
+    handled = len(local.with_words("[prints] handled"))
+    local.hears("[prints] handled", handled + 2)
+    assert local.stop(signal.SIGTERM) == 0
+
+
+def test_a_second_one_on_the_same_folder_is_refused(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat())
+    first = start("--no-workers")
+    first.hears("its Redis answers")
+    second = start("--no-workers")
+    assert second.ends() == 1
+    assert f"in use by another channelbeat local (pid {first.process.pid})" in second.told[-1]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"CONFIG": {"prefix": "other"}}, ["its prefix is 'other' where 'asgi' is used", 'os.environ.get("CHANNELBEAT_REDIS_URL"']),
+        ({"raises": "out of order"}, ["cannot be loaded", "RuntimeError: out of order"]),
+    ],
+)
+def test_a_project_that_cannot_hear_us_ends_it_with_the_cure(project: Path, start: Start, changed: dict[str, Any], said: list[str]) -> None:
+    (project / "beat.yaml").write_text(beat())
+    local = start(BEATSITE=json.dumps(changed))
+    assert local.ends() == 1
+    assert [words for words in said if not local.with_words(words)] == [], local
+
+
+def test_layers_of_a_file_each_with_its_workers(project: Path, start: Start) -> None:
+    """The project knows one alias, named by the environment of its worker; the layer that it does not know stops no other."""
+    (project / "layers.yml").write_text("default: {}\nsecond: {prefix: second}\n")
+    (project / "a.yaml").write_text(beat("one"))
+    (project / "b.yaml").write_text(beat("two", "prints", extra="  channelLayer: {name: second}"))
+    (project / "c.yaml").write_text(beat("three", "prints", extra="  channelLayer: {name: third}"))
+    local = start("--layers", f"{project}/layers.yml")
+    local.hears("[prints] handled")
+    local.hears("no workers for second:prints: beatsite.settings: CHANNEL_LAYERS['second'] does not exist (there is 'default')")
+    local.hears("c.yaml:1: spec.channelLayer.name: no layer is called 'third' (there is default, second)")
+    assert local.stop() == 0
+
+
+def test_without_a_project_no_workers_run_and_that_is_said_once(project: Path, start: Start) -> None:
+    (project / "manage.py").unlink()
+    (project / "beat.yaml").write_text(beat())
+    local = start()
+    local.hears("default/prints tick enqueued", 2)
+    assert len(local.with_words("no workers run here")) == 1
+    assert local.stop() == 0
+
+
+def test_a_redis_of_somebody_elses(project: Path, start: Start, own_redis: Any) -> None:
+    (project / "beat.yaml").write_text(beat())
+    local = start("--redis", own_redis.url)
+    local.hears("[prints] handled")
+    assert not (project / ".channelbeat/redis.sock").exists()
+    assert local.stop() == 0
+
+
+def test_when_nobody_reads_any_more_it_stops(project: Path) -> None:
+    (project / "beat.yaml").write_text(beat())
+    read, write = os.pipe()
+    with subprocess.Popen([*COMMAND, "local", project], stdout=write, stderr=subprocess.DEVNULL) as process:
+        os.close(write)
+        os.read(read, 10)
+        os.close(read)
+        assert process.wait(20) == 0
+    assert processes(project) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["/no/such/path"], "no such file or folder"),
+        (["{project}", "--redis", "redis+sentinel://h/0"], "--redis: Redis Sentinel is not supported yet"),
+        (["{project}", "--for", "soon"], "'soon' is no duration"),
+        (["{project}", "--layers", "{project}/bad.yml"], "default.prefix: must be a text"),
+        (["-"], "standard input cannot be followed"),
+    ],
+)
+def test_a_command_line_that_cannot_be_is_refused_before_anything_starts(project: Path, arguments: list[str], said: str) -> None:
+    (project / "bad.yml").write_text("default: {prefix: 5}")
+    (project / "beat.yaml").write_text(beat())
+    code, text = call(project, "local", *(argument.format(project=project) for argument in arguments))
+    assert code == 2
+    assert said in text
