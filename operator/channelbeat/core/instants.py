@@ -6,6 +6,7 @@ on a heap and sent to Redis scripts by the ten thousand, and because the run id 
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 Ms: TypeAlias = int
@@ -31,11 +32,11 @@ def parse(text: str) -> Ms:
     raise ValueError(f"{text!r} is no moment: write it with its offset, like 2026-11-21T02:30:00Z or 2026-11-21T03:30:00+01:00")
 
 
+@lru_cache(maxsize=1_024)  # thousands of events share a due time, and each run says it several times
 def text(at: Ms) -> str:
     """`2026-11-21T01:30:00Z`; with three digits of a second where there are any."""
-    moment = to_datetime(at)
-    fraction = f".{at % SECOND:03d}" if at % SECOND else ""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{fraction}Z"
+    digits = "milliseconds" if at % SECOND else "seconds"
+    return to_datetime(at).replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
 def to_datetime(at: Ms) -> datetime:

@@ -106,6 +106,7 @@ class Sign(StrEnum):
     WIPED = "Wiped"
     EXPIRED = "Expired"  # messages nobody took in time were dropped by the layer's expiry
     CLOCK_SKEW = "ClockSkew"
+    FAULT = "Fault"  # an event was set aside for a fault of ours
     EVICTION = "Eviction"  # its Redis may drop our keys when it runs out of memory
 
 

@@ -69,7 +69,7 @@ def _top(manifest: Mapping[Any, Any]) -> Iterator[Fault]:
             yield Fault(field, f"must be {must}, not {shown(manifest[field])}" if field in manifest else f"is required: write {must}")
     for field in manifest:
         if field not in _TOP:
-            yield Fault(str(field), _no_such_field(field, _TOP))
+            yield Fault(_path(field), _no_such_field(field, _TOP))
 
 
 def _names(metadata: object, faults: list[Fault]) -> tuple[str, str] | None:
@@ -114,17 +114,18 @@ def _events(spec: Mapping[Any, Any]) -> tuple[tuple[Event, ...], frozenset[str],
     """The events without a fault, the names of the others, and their faults."""
     raw = spec.get("events")
     good: dict[str, Event] = {}
-    parked, faults = set[str](), list[Fault]()
+    names, faults = set[str](), list[Fault]()
     for i, item in enumerate(raw[:MOST_EVENTS] if isinstance(raw, list | tuple) else ()):
         event, told = _event(item, i, spec)
-        if event and event.name in good:
-            told = [Fault(f"spec.events[{i}].name", f"{event.name!r} is the name of an event above; names are unique in a schedule")]
-        elif event and not told:
+        name = item.get("name") if isinstance(item, Mapping) else None
+        if isinstance(name, str):
+            if name in names:
+                told.append(Fault(f"spec.events[{i}].name", f"{shown(name)} is the name of an event above; names are unique in a schedule"))
+            names.add(name)
+        if event and not told:
             good[event.name] = event
-        elif isinstance(item, Mapping) and isinstance(item.get("name"), str):
-            parked.add(item["name"])
         faults += told
-    return tuple(good.values()), frozenset(parked - good.keys()), faults
+    return tuple(good.values()), frozenset(names - good.keys()), faults
 
 
 def _event(raw: object, i: int, spec: Mapping[Any, Any]) -> tuple[Event | None, list[Fault]]:
@@ -157,8 +158,10 @@ def _sentences(error: ErrorDetails, loc: tuple[str | int, ...]) -> tuple[str, ..
             return (f"must be an object, not {shown(error['input'])}",)
         case "tuple_type":
             return (f"must be a list, not {shown(error['input'])}",)
-        case "too_short" | "too_long":
-            return (f"must have at {'least' if error['type'] == 'too_short' else 'most'} {error['ctx'].get('min_length') or error['ctx']['max_length']} items",)
+        case "too_short":
+            return ("must not be empty",)
+        case "too_long":
+            return (f"must have at most {error['ctx']['max_length']} items",)
     return (error["msg"],)
 
 
@@ -173,7 +176,13 @@ def _missing(value: object) -> str:
 
 
 def _path(*parts: str | int) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" if part else "" for part in parts).lstrip(".")
+    return "".join(map(_step, parts)).lstrip(".")
+
+
+def _step(part: object) -> str:
+    if isinstance(part, str) and part.isprintable():
+        return f".{part}" if part else ""
+    return f"[{part!r}]"
 
 
 def _without_nulls(raw: Mapping[Any, Any], depth: int = 0) -> dict[Any, Any]:

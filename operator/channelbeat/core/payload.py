@@ -4,6 +4,7 @@ All of it must survive JSON (the API server) and msgpack (the channel layer), so
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, Final
 
 from channelbeat.core.checks import encodable, shown
@@ -53,14 +54,12 @@ def _walk(root: object) -> None:
     waiting: list[tuple[str, object, int]] = [("", root, 0)]
     while waiting:
         place, value, depth = waiting.pop()
-        if value is None or isinstance(value, bool):
-            continue
         if isinstance(value, Mapping | list | tuple):
-            if depth >= DEEPEST:
+            if depth == DEEPEST:
                 raise ValueError(f"must not be nested deeper than {DEEPEST}")
             waiting += _inside(place, value, depth + 1)
         elif fault := _fault(value):
-            raise ValueError(f"{place.removeprefix('.')}: {fault}" if place else fault)
+            raise ValueError(fault.format(at=f"at {place.removeprefix('.')}"))
 
 
 def _inside(place: str, value: Mapping[Any, object] | list[object] | tuple[object, ...], depth: int) -> list[tuple[str, object, int]]:
@@ -69,15 +68,17 @@ def _inside(place: str, value: Mapping[Any, object] | list[object] | tuple[objec
     for key in value:
         if not isinstance(key, str) or not encodable(key):
             raise ValueError(f"must have text as keys, not {shown(key)}; quote the key")
-    return [(f"{place}.{key}", item, depth) for key, item in value.items()]
+    return [(f"{place}.{key}" if key.isprintable() else f"{place}[{key!r}]", item, depth) for key, item in value.items()]
 
 
 def _fault(value: object) -> str:
     match value:
+        case None | bool():
+            return ""
         case str():
-            return "" if encodable(value) else "has half a character (a lone surrogate), which no message can carry"
+            return "" if encodable(value) else "has half a character (a lone surrogate) {at}, which no message can carry"
         case int():
-            return "" if -(2**63) <= value < 2**63 else "is beyond 64 bits and would lose digits; quote it"
+            return "" if -(2**63) <= value < 2**63 else "has an integer beyond 64 bits {at}, which would lose digits; quote it"
         case float():
-            return "" if abs(value) < float("inf") else f"{value} is no number that JSON can carry; quote it"
-    return f"is a {type(value).__name__}; a message carries text, numbers, true, false, null, lists and objects"
+            return "" if isfinite(value) else "has a number {at} that JSON cannot carry; quote it"
+    return f"has a {type(value).__name__} {{at}}; a message carries text, numbers, true, false, null, lists and objects"

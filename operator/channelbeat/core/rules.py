@@ -4,7 +4,7 @@ Each answers (path, sentence) pairs, the path below the event or the spec it was
 the checks of single fields.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final, TypeAlias
 
@@ -39,7 +39,8 @@ def of_event(event: Raw, spec: Raw) -> Told:
         yield "fields", "must not contain 'message' when message is given beside it, because both would be the key `message`"
     retry = event.get("retry")
     if isinstance(retry, Mapping) and _falls(_length(retry.get("backoff"), RETRY.backoff), _length(retry.get("maxBackoff"), RETRY.max_backoff)):
-        yield "retry.maxBackoff", f"must be greater than or equal to backoff ({_default(retry, 'maxBackoff', durations.text(RETRY.max_backoff))})"
+        given = f", not {shown(retry['maxBackoff'])}" if "maxBackoff" in retry else f"; its default is {durations.text(RETRY.max_backoff)}"
+        yield "retry.maxBackoff", f"must be greater than or equal to backoff{given}"
     if spec.get("delivery", "BestEffort") == "BestEffort":
         for field in _TRACKED:
             if field in event:
@@ -74,15 +75,16 @@ def _of_worker(worker: Raw, channel: object) -> Told:
         if not _has_worker_container(worker["template"]):
             yield "template", "must have spec.containers, one of them called 'worker'"
     channels = worker.get("channels")
-    if isinstance(channels, Sequence) and not isinstance(channels, str) and isinstance(channel, str) and channel not in channels:
+    if isinstance(channels, list | tuple) and isinstance(channel, str) and channel not in channels:
         yield "channels", f"must contain spec.channel, {shown(channel)}"
-    if isinstance(channels, list) and (twice := sorted({name for name in channels if isinstance(name, str) and channels.count(name) > 1})):
+    if isinstance(channels, list | tuple) and (twice := sorted({name for name in channels if isinstance(name, str) and channels.count(name) > 1})):
         yield "channels", f"must not name {twice[0]!r} twice"
     scaling = worker.get("scaling")
     if isinstance(scaling, Mapping):
         low, high = scaling.get("minReplicas", SCALING.min_replicas), scaling.get("maxReplicas", SCALING.max_replicas)
         if isinstance(low, int) and isinstance(high, int) and low > high:
-            yield "scaling.minReplicas", f"must be less than or equal to maxReplicas ({_default(scaling, 'maxReplicas', str(SCALING.max_replicas))})"
+            default = "" if "maxReplicas" in scaling else f"; its default is {high}"
+            yield "scaling.minReplicas", f"must be less than or equal to maxReplicas{default}"
 
 
 def _exactly_one(raw: Raw, *fields: str) -> Told:
@@ -92,13 +94,9 @@ def _exactly_one(raw: Raw, *fields: str) -> Told:
         yield "", f"set exactly one of {listed(*fields)}, not {listed(*given) or 'none'}"
 
 
-def _default(raw: Raw, field: str, default: str) -> str:
-    return shown(raw[field]) if field in raw else f"{default} by default"
-
-
 def _falls(first: Ms | None, second: Ms | None, *, equal: bool = False) -> bool:
     """Whether the second, where both can be read, is less than the first (or equal to it)."""
-    return first is not None and second is not None and (second < first or equal and second == first)
+    return first is not None and second is not None and (second < first or (equal and second == first))
 
 
 def _length(value: object, default: Ms | None = None) -> Ms | None:

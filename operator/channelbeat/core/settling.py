@@ -10,7 +10,7 @@ from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason, code
-from channelbeat.core.planning import Enqueue, Pass, left_over, start
+from channelbeat.core.planning import Enqueue, Pass, Start, left_over, start
 from channelbeat.core.steps import REPLAYED, Fate, Step, enqueue, entry, outcome
 
 RESTORED = "restored"
@@ -24,7 +24,7 @@ class Standing:
     `current` is the definition its fence was last moved under, `wanted` the one that is to run; None for an event that
     has gone. `acknowledged` is the fence as last answered, None if never. `unanswered` are steps whose reply was lost,
     `recent` the occurrences enqueued in the last minute, oldest first. `since` is when `wanted` came to be known; `reborn`: the event
-    had gone before that, and its tombstone may not have been written.
+    had gone before that, and its tombstone may not have been written. `begun` is where `current` started, as far as we saw it.
     """
 
     key: str
@@ -35,6 +35,7 @@ class Standing:
     recent: Sequence[Occurrence]
     since: Ms
     reborn: bool = False
+    begun: Ms | None = None
 
 
 @dataclass(slots=True)
@@ -46,22 +47,21 @@ class Settlement:
     steps: list[Step] = field(default_factory=list)
 
 
-def settle(standing: Standing, fence: Fence | None, verdict: Verdict, *, founded: Ms, at: Ms) -> Settlement:
-    """`founded`: when the store's generation began; `at`: now."""
+def settle(standing: Standing, fence: Fence | None, verdict: Verdict, *, founded: Ms, at: Ms, others: Ms | None = None) -> Settlement:
+    """`founded`: when the store's generation began; `at`: now; `others`: until when another leader may have sent, None if there was none."""
     settlement = Settlement(cursor=0)
-    current, acknowledged = standing.current, standing.acknowledged
+    current = standing.current
     lost = verdict is Verdict.WIPED
-    reached = acknowledged
+    reached = standing.acknowledged
     for step in standing.unanswered:
         if lost or _carried_out(step, fence):
             reached = max(reached or 0, step.item.due)
             told = outcome(step, at=at, fate=_fate_of_unanswered(step, lost))
             settlement.outcomes += [told] if told is not None else []
-    if current is not None and reached is not None:
-        if lost:
-            fence = _raise(settlement, current, reached)
-        elif verdict is Verdict.ROLLED_BACK:
-            fence = _replay(settlement, current, fence, reached, standing.recent)
+    if lost or (verdict is Verdict.NEW and others is not None):
+        fence = _raise(settlement, standing, fence, reached, others)
+    elif verdict is Verdict.ROLLED_BACK and current is not None and reached is not None:
+        fence = _replay(settlement, standing, current, fence, reached)
     _go_on(settlement, standing, fence, founded)
     return settlement
 
@@ -77,21 +77,30 @@ def _fate_of_unanswered(step: Step, lost: bool) -> Fate | None:
     return (Kind.UNKNOWN, Reason.REPLY_LOST) if step.grouped else None
 
 
-def _raise(settlement: Settlement, current: Definition, reached: Ms) -> Fence:
-    settlement.steps.append(Step(Adopt(current.key, reached, current.hash, RESTORED), current, None))
-    return Fence(reached, current.hash, RESTORED)
+def _raise(settlement: Settlement, standing: Standing, fence: Fence | None, reached: Ms | None, others: Ms | None) -> Fence | None:
+    """Past all that may have been sent; a leader who came before us may have done so already."""
+    definition, known = standing.current or standing.wanted, standing.since if reached is None else reached
+    until = max(known, others or 0)
+    if definition is None or (reached is None and others is None) or (fence is not None and fence.due >= until):
+        return fence
+    hash_ = definition.hash if fence is None else fence.hash
+    left = max(known, fence.due if fence is not None else 0)
+    passed = _up_to(definition, left, until, Reason.STORE_WIPED)._replace(kind=Kind.UNKNOWN) if until > left and not definition.suspended else None
+    settlement.steps.append(_step(standing.key, until, hash_, RESTORED, definition, passed))
+    return Fence(until, hash_, RESTORED)
 
 
-def _replay(settlement: Settlement, current: Definition, fence: Fence | None, reached: Ms, recent: Sequence[Occurrence]) -> Fence | None:
+def _replay(settlement: Settlement, standing: Standing, current: Definition, fence: Fence | None, reached: Ms) -> Fence | None:
     """Give a store that went back in time what it lost: the last minute is sent again, what is older is counted lost."""
     ours = fence is not None and fence.hash == current.hash
     if fence is not None and ours and fence.due >= reached:
         return fence
-    again = [o for o in recent if not (fence is not None and ours and o.due <= fence.due)]
+    again = [o for o in standing.recent if not (fence is not None and ours and o.due <= fence.due)]
     before = again[0].due - 1 if again else reached
     gone: Pass | None = None
-    if fence is not None and ours and not current.suspended:
-        gone = _up_to(current, fence.due, before, Reason.STORE_ROLLED_BACK)
+    left = fence.due if fence is not None and ours else standing.begun
+    if left is not None and not current.suspended:
+        gone = _up_to(current, left, before, Reason.STORE_ROLLED_BACK)
     fate = (Kind.LOST, Reason.STORE_ROLLED_BACK)
     logged = entry(gone._replace(kind=fate[0])) if gone is not None and gone.count else ""
     settlement.steps.append(Step(Adopt(current.key, before, current.hash, code(*fate), logged), current, gone, fate))
@@ -105,31 +114,30 @@ def _go_on(settlement: Settlement, standing: Standing, fence: Fence | None, foun
     """From `fence`, which is where the steps so far leave it, to where the wanted definition starts."""
     current, wanted, since = standing.current, standing.wanted, standing.since
     gone = wanted is None or standing.reborn
-    undone = None
-    if current is not None and fence is not None and fence.hash == current.hash and (wanted is None or gone or wanted.hash != current.hash):
-        undone = _up_to(current, fence.due, since, Reason.REMOVED if gone else Reason.EDITED)
     if wanted is None:
-        settlement.cursor = max(since, fence.due) if fence is not None else since
-        if fence is None or fence.hash != TOMBSTONE:
-            settlement.steps.append(_undone_step(standing, settlement.cursor, TOMBSTONE, "removed", undone))
-        return
-    if standing.reborn and fence is not None:
-        fence = fence._replace(hash=TOMBSTONE)
-    begin = start(wanted, fence, since=since, founded=founded)
+        begin = Start(since if fence is None else max(since, fence.due), adopt=fence is None or fence.hash != TOMBSTONE)
+    else:
+        seen = fence._replace(hash=TOMBSTONE) if fence is not None and standing.reborn else fence
+        begin = start(wanted, seen, since=since, founded=founded)
     settlement.cursor = begin.cursor
-    if begin.adopt:
-        settlement.steps.append(_undone_step(standing, begin.cursor, wanted.hash, "edited" if undone else "new", undone))
+    if not begin.adopt:
+        return
+    undone = None
+    if current is not None and fence is not None and fence.hash == current.hash:
+        undone = _up_to(current, fence.due, begin.cursor, Reason.REMOVED if gone else Reason.EDITED)
+    hash_, word = (TOMBSTONE, "removed") if wanted is None else (wanted.hash, "edited" if undone else "new")
+    settlement.steps.append(_step(standing.key, begin.cursor, hash_, word, current, undone))
 
 
 def _up_to(definition: Definition, since: Ms, until: Ms, reason: Reason) -> Pass:
     """What is due in (since, until], told by the last due time of it rather than by `until`."""
-    last = definition.timetable.latest(since, until)
+    last = definition.timetable.last_due(since, until)
     passed = left_over(definition, since, until, reason)
-    return passed if last is None else passed._replace(until=last.due)
+    return passed if last is None else passed._replace(until=last)
 
 
-def _undone_step(standing: Standing, due: Ms, hash_: str, word: str, undone: Pass | None) -> Step:
-    if undone is None or undone.count == 0:
-        return Step(Adopt(standing.key, due, hash_, word), standing.current, None)
-    fate = (undone.kind, undone.reason)
-    return Step(Adopt(standing.key, due, hash_, word, entry(undone)), standing.current, undone, fate)
+def _step(key: str, due: Ms, hash_: str, word: str, definition: Definition | None, passed: Pass | None) -> Step:
+    """Move the fence; what that passes over, of `definition`, is told."""
+    if passed is None or passed.count == 0:
+        return Step(Adopt(key, due, hash_, word), definition, None)
+    return Step(Adopt(key, due, hash_, word, entry(passed)), definition, passed, (passed.kind, passed.reason))

@@ -62,7 +62,7 @@ def decided(entry: str) -> Decided:
 def explain(
     definition: Definition, fence: Fence | None, log: Sequence[Decided], due: Ms | None, *, now: Ms, waiting: Reason | None, backlog: int | None
 ) -> Explanation:
-    """`due` None: the event's latest decisions. `waiting`: why the event is held back now; `backlog` of its channel."""
+    """`due` None: the event's latest decisions. `waiting`: why its channel takes nothing now; `backlog` of its channel."""
     facts: dict[str, Any] = {
         "schedule": definition.schedule,
         "event": definition.event.name,
@@ -74,7 +74,7 @@ def explain(
     else:
         facts["due"] = instants.text(due)
         sentences = _of(definition, fence, log, due, now, facts)
-    if waiting is not None:
+    if waiting is not None and fence is not None and definition.timetable.latest(fence.due, now) is not None:
         sentences.append(f"It is held back now: {_held(definition, waiting)}.")
         facts["held"] = str(waiting)
     return Explanation(tuple(sentences), facts)

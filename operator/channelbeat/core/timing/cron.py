@@ -82,7 +82,7 @@ class Cron:
         wall = after + zones.offset(self._zone, after)
         due = self._on_the_wall(after, wall)
         again = None if self._expression.fixed else self._in_second_pass(after, wall)
-        return again if due is None or again is not None and again < due else due
+        return again if due is None or (again is not None and again < due) else due
 
     def _on_the_wall(self, after: Ms, wall: Ms) -> Ms | None:
         """The first due time among the wall times later than `wall`."""

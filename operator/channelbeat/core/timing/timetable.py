@@ -61,6 +61,10 @@ class Timetable:
         found = self.youngest(after, until, 1)
         return found[0] if found else None
 
+    def last_due(self, after: Ms, until: Ms) -> Ms | None:
+        """The youngest due time in (after, until], to be sent by then or not."""
+        return self.rule.last(max(after, self.first - 1), min(until, self.last))
+
     def count(self, after: Ms, until: Ms) -> tuple[int, bool]:
         """How many are due in (after, until]; True when that is only the least (cron: at most 1,000 are counted)."""
         return self.rule.count(max(after, self.first - 1), min(until, self.last))

@@ -1,0 +1,1 @@
+"""Other schedulers' configuration -> manifests: one file a source, pure."""
