@@ -52,8 +52,8 @@ class Engine:
         self._dispatcher = Dispatcher(brokers, journal=journal, clock=clock, leadership=leadership, known=self._known)
         self.book = Book(self._dispatcher)
 
-    def _known(self, event_key: str) -> bool:
-        return self.book.knows(event_key)
+    def _known(self, layer: str, event_key: str) -> bool:
+        return self.book.knows(layer, event_key)
 
     async def run(self) -> None:
         """Until cancelled; then the batches in flight are finished and the leads given up."""
@@ -93,6 +93,8 @@ class Engine:
         definition = self.book.definition(schedule, event)
         if definition is not None and definition.layer in self._dispatcher.lanes:
             return definition
+        if definition is not None:
+            raise UsageError(f"schedule {schedule} is for layer {definition.layer!r}, and there is none of that name here")
         known = self.book.schedules
         if schedule not in known:
             raise UsageError(f"no schedule {schedule} runs here{_near(schedule, known)}")

@@ -40,6 +40,12 @@ class Sent(NamedTuple):
     at: Ms
 
 
+class Told(NamedTuple):
+    tick: int
+    word: str
+    teller: object
+
+
 class Restored(NamedTuple):
     """At `tick`, the store was put back to what it held at `snapshot`, an earlier tick."""
 
@@ -51,7 +57,7 @@ class Restored(NamedTuple):
 class Model:
     lives: defaultdict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
     sent: defaultdict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
-    told: defaultdict[tuple[str, Ms], list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    told: defaultdict[tuple[str, Ms], list[Told]] = field(default_factory=lambda: defaultdict(list))
     restores: list[Restored] = field(default_factory=list)
     wiped: bool = False
     tick: int = 0
@@ -63,7 +69,7 @@ class Model:
     """When one process saw all since the last restore: what it had sent before this moment it does not send again."""
 
     def living(self, event: str) -> Life | None:
-        lives = self.lives[event]
+        lives = self.lives.get(event)
         return lives[-1] if lives and lives[-1].end == UNTIL_NOW else None
 
     def begin(self, definition: Definition, start: Ms) -> None:
@@ -93,7 +99,7 @@ class Model:
             assert self._alive_at(event, due).end >= at, f"{run} was made up for after an edit"
         self.sent[run].append(Sent(self.tick, at))
 
-    def outcome(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome, teller: object) -> None:
         """A process told what became of an occurrence, or of several."""
         if outcome.kind is Kind.HELD or "/trigger-" in (outcome.run or ""):
             return
@@ -109,8 +115,9 @@ class Model:
             assert life.definition.timetable.count(due - 1, due)[0] == 1, f"{outcome} counts {instants.text(due)}, which was not due"
             earlier = self.told[event, due]
             contested = any(start < due <= end for start, end in self.contested[event])
-            assert not earlier or contested or self._forgot(earlier[-1][0]), f"{outcome} counts {instants.text(due)}, which was {earlier}"
-            earlier.append((self.tick, word))
+            unsure = outcome.reason is Reason.STORE_WIPED and all(told.teller is not teller for told in earlier)
+            assert not earlier or contested or unsure or self._forgot(earlier[-1].tick), f"{outcome} counts {instants.text(due)}, which was {earlier}"
+            earlier.append(Told(self.tick, word, teller))
             before = life.definition.timetable.rule.last(life.start - MINUTE * 60 * 24, due - 1)
             due = before if before is not None else life.start
 

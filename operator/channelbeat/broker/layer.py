@@ -10,6 +10,7 @@ from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import LayerRefused
 
 SCHEMES = ("redis", "rediss", "unix")
+WRITE = "write redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH/TO/SOCKET"
 
 
 def check(settings: LayerSettings) -> str | None:
@@ -21,18 +22,18 @@ def check_url(url: str) -> str | None:
     """The URL itself is not shown: it may hold a password."""
     try:
         parts = urlsplit(url)
-        port_fits = parts.port is None or parts.port > 0
+        hosts = parts.netloc.rpartition("@")[2]
+        if "sentinel" in parts.scheme:
+            return "Redis Sentinel is not supported yet: give the URL of the master, as redis://HOST:PORT/DB"
+        if "," in hosts:
+            return "its URL names several hosts: Channels spreads messages over them and misses some, so give a single one"
+        if parts.scheme not in SCHEMES:
+            return f"its URL has an unknown scheme: {WRITE}"
+        if not (parts.path if parts.scheme == "unix" else parts.hostname) or parts.port == 0:
+            return f"its URL is incomplete: {WRITE}"
     except ValueError:
-        return "its URL cannot be read: write redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH/TO/SOCKET"
-    if "sentinel" in parts.scheme:
-        return "Redis Sentinel is not supported yet: give the URL of the master, as redis://HOST:PORT/DB"
-    if "," in parts.netloc:
-        return "its URL names several hosts: Channels spreads messages over them and misses some, so give a single one"
-    if parts.scheme not in SCHEMES:
-        return "its URL has an unknown scheme: write redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH/TO/SOCKET"
-    if (parts.scheme == "unix" and not parts.path) or (parts.scheme != "unix" and not (parts.hostname and port_fits)):
-        return "its URL is incomplete: write redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH/TO/SOCKET"
-    return None
+        return f"its URL cannot be read: {WRITE}"
+    return connect.option_fault(url)
 
 
 def check_prefix(prefix: str) -> str | None:

@@ -18,7 +18,7 @@ class Rows:
         self._layer, self._items = layer, items
         self._events: dict[str, int] = {}
         self.channels: dict[str, int] = {}
-        self._rows: list[list[Any]] = []
+        self._rows: list[Any] = []  # the values of all rows, one after the other
         self._places: list[int] = []  # of the rows, among the items
         self._unserializable: dict[int, str] = {}
         spoiled = set[str]()
@@ -31,7 +31,7 @@ class Rows:
                 self._unserializable[place] = f"{type(error).__name__}: {error}"
                 spoiled.add(item.event)
                 continue
-            self._rows.append(row)
+            self._rows += row
             self._places.append(place)
 
     def _row(self, item: Item) -> list[Any]:

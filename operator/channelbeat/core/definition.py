@@ -17,7 +17,7 @@ RARE = 10 * SECOND
 @dataclass(frozen=True, slots=True)
 class Definition:
     """`created` is when the object was made, where that is known. `hash` changes with whatever changes the due times or
-    whether they count; a fence of another hash belongs to an earlier life of the event."""
+    whether they count; a fence of another hash belongs to an earlier life of the event. `logged`: each decision is."""
 
     key: str
     schedule: str
@@ -28,12 +28,8 @@ class Definition:
     suspended: bool
     timetable: Timetable
     hash: str
+    logged: bool
     created: Ms | None
-
-    @property
-    def logged(self) -> bool:
-        period = self.timetable.period
-        return period is None or period >= RARE
 
     def message(self, run: str, due: Ms) -> dict[str, Any]:
         event = self.event
@@ -59,5 +55,6 @@ def _compile(schedule: BeatSchedule, event: Event, created: Ms | None) -> Defini
         suspended=suspended,
         timetable=times,
         hash=f"{times.hash}s" if suspended else times.hash,
+        logged=times.period is None or times.period >= RARE,
         created=created,
     )

@@ -15,6 +15,8 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+from typing import NamedTuple
 
 from channelbeat.core.instants import Ms
 
@@ -67,8 +69,7 @@ class Reason(StrEnum):
     NO_SUCH_EVENT = "NoSuchEvent"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one occurrence, or of `count` of them that share one fate.
 
     `due` is the nominal due time (of the last, when there are several; a trigger's token for a trigger), `at` the
@@ -84,11 +85,12 @@ class Outcome:
     reason: Reason = Reason.NONE
     lateness: Ms | None = None
     run: str | None = None
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # hides tuple.count
     at_least: bool = False
     note: str = ""
 
 
+@cache
 def code(kind: Kind, reason: Reason) -> str:
     """As a fence and the decision log keep it: `enqueued`, `missed/Superseded`."""
     return f"{kind}/{reason}" if reason else str(kind)

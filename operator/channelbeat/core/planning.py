@@ -28,7 +28,7 @@ class Pass(NamedTuple):
     until: Ms
     kind: Kind
     reason: Reason
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count
     at_least: bool
 
 

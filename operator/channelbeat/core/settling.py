@@ -79,13 +79,16 @@ def _fate_of_unanswered(step: Step, lost: bool) -> Fate | None:
 
 def _raise(settlement: Settlement, standing: Standing, fence: Fence | None, reached: Ms | None, others: Ms | None) -> Fence | None:
     """Past all that may have been sent; a leader who came before us may have done so already."""
-    definition, known = standing.current or standing.wanted, standing.since if reached is None else reached
-    until = max(known, others or 0)
-    if definition is None or (reached is None and others is None) or (fence is not None and fence.due >= until):
+    current, wanted = standing.current, standing.wanted
+    over = current is None or wanted is None or standing.reborn or wanted.hash != current.hash
+    definition, left = (wanted, standing.since) if others is not None and over else (current, reached)
+    if definition is None or left is None:
         return fence
-    hash_ = definition.hash if fence is None else fence.hash
-    left = max(known, fence.due if fence is not None else 0)
-    passed = _up_to(definition, left, until, Reason.STORE_WIPED)._replace(kind=Kind.UNKNOWN) if until > left and not definition.suspended else None
+    until = max(left, others or 0)
+    if fence is not None and fence.due >= until:
+        return fence
+    hash_, left = (definition.hash, left) if fence is None else (fence.hash, max(left, fence.due))
+    passed = None if definition.suspended else _up_to(definition, left, until, Reason.STORE_WIPED)._replace(kind=Kind.UNKNOWN)
     settlement.steps.append(_step(standing.key, until, hash_, RESTORED, definition, passed))
     return Fence(until, hash_, RESTORED)
 

@@ -23,6 +23,7 @@ _OF_CODE: Final = {
     "suspended": "the event was suspended then",
     "skipped/PreviousRunActive": "the run before it was not finished, and overlap is Skip",
     "failed/NotSerializable": "the layer's serializer refuses its message",
+    "failed/GroupSendFailed": "its group_send failed; it is not sent again",
     "unknown/ReplyLost": "Redis's reply was lost between its fence and its group_send, so it may not have been sent; it is not sent again",
     "unknown/StoreWiped": "it may or may not have been enqueued before Redis was wiped; it is not sent again",
     "lost/StoreRolledBack": "it had been enqueued when Redis lost its newest writes, longer ago than a minute, so it was not sent again",

@@ -17,7 +17,7 @@ class Entry:
     `parked`: it has no definition that can run, but its place is kept. `reborn`: it had gone, and came back unsettled.
     """
 
-    __slots__ = ("current", "cursor", "key", "parked", "reborn", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
+    __slots__ = ("begun", "current", "cursor", "key", "parked", "reborn", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -27,6 +27,7 @@ class Entry:
         self.reborn = False
         self.since: Ms = 0
         self.cursor: Ms | None = None
+        self.begun: Ms | None = None  # where `current` started, as far as we saw it
         self.settled = False
         self.unanswered: tuple[Step, ...] = ()
         self.upcoming: Occurrence | None = None

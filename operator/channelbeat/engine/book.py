@@ -26,6 +26,8 @@ class Book:
         self._schedules: dict[str, BeatSchedule] = {}
         self._definitions: dict[str, tuple[Definition, ...]] = {}
         self._parked: dict[str, frozenset[str] | None] = {}  # names of a schedule's events; None for all of them
+        self._places: dict[str, dict[str, str]] = {}  # the layer of each event the lanes have, running or parked, by schedule
+        self._complete = False
 
     @property
     def schedules(self) -> Mapping[str, BeatSchedule]:
@@ -37,44 +39,52 @@ class Book:
 
     def put(self, schedule: BeatSchedule, *, created: Ms | None = None, parked: Collection[str] = ()) -> None:
         """Insert or replace. `parked` events have a fault: they do not run, and their place is kept."""
-        key = schedule.key
-        before, after = self._definitions.get(key, ()), compile_schedule(schedule, created=created, without=parked)
+        key, after = schedule.key, compile_schedule(schedule, created=created, without=parked)
         self._schedules[key], self._definitions[key] = schedule, after
-        self._parked.pop(key, None)
-        if parked:
-            self._parked[key] = frozenset(parked)
-        stays = {d.key: d.layer for d in after}
-        for gone in before:
-            if gone.event.name in parked and gone.key not in stays:
-                self._lanes.park(gone.layer, gone.key)
-            elif stays.get(gone.key) != gone.layer:
-                self._lanes.remove(gone.layer, gone.key)
+        self._place(key, {d.key: d.layer for d in after}, frozenset(parked))
         for definition in after:
             self._lanes.put(definition)
 
     def park(self, key: str) -> None:
         """The schedule `namespace/name` exists but cannot run: nothing of it is sent, and its place is kept."""
         self._schedules.pop(key, None)
-        for definition in self._definitions.pop(key, ()):
-            self._lanes.park(definition.layer, definition.key)
+        self._definitions.pop(key, None)
+        for event, layer in self._places.get(key, {}).items():
+            self._lanes.park(layer, event)
         self._parked[key] = None
 
     def remove(self, key: str) -> None:
         """The schedule has gone: should it come back, it makes up for nothing."""
         self._schedules.pop(key, None)
-        self._parked.pop(key, None)
-        for definition in self._definitions.pop(key, ()):
-            self._lanes.remove(definition.layer, definition.key)
+        self._definitions.pop(key, None)
+        self._place(key, {}, frozenset())
+
+    def _place(self, key: str, running: dict[str, str], parked: frozenset[str]) -> None:
+        """The schedule's events are those `running`, by layer, and those `parked`, by name; the others have gone."""
+        before, stood_still = self._places.pop(key, {}), self._parked.pop(key, frozenset())
+        kept = {event: layer for event, layer in before.items() if event not in running and event.rpartition("/")[2] in parked}
+        for event, layer in before.items():
+            if event in kept:
+                self._lanes.park(layer, event)
+            elif running.get(event) != layer:
+                self._lanes.remove(layer, event)
+        if places := running | kept:
+            self._places[key] = places
+        if parked:
+            self._parked[key] = parked
+        if self._complete and stood_still != parked:  # some may have gone that the lanes have never seen
+            self._lanes.complete()
 
     def complete(self) -> None:
         """Everything that exists has been put: what Redis remembers beyond it has vanished."""
+        self._complete = True
         self._lanes.complete()
 
-    def knows(self, event_key: str) -> bool:
-        """Does this event exist, whether it can run or not?"""
+    def knows(self, layer: str, event_key: str) -> bool:
+        """Does this event exist in this layer, whether it can run or not?"""
         key, _, name = event_key.rpartition("/")
-        if key in self._parked:
-            parked = self._parked[key]
-            if parked is None or name in parked:
-                return True
-        return self.definition(key, name) is not None
+        place = self._places.get(key, {}).get(event_key)
+        if place is not None:
+            return place == layer
+        parked = self._parked.get(key, frozenset())
+        return parked is None or name in parked

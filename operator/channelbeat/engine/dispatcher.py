@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from channelbeat.core.definition import Definition
 from channelbeat.engine.lane import Lane, Stores
@@ -11,9 +12,12 @@ from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 class Dispatcher:
     """`brokers` by layer name. A definition of any other layer is not run: whoever puts it has said so."""
 
-    def __init__(self, brokers: Mapping[str, Broker], *, journal: Journal, clock: Clock, leadership: Leadership, known: Callable[[str], bool]) -> None:
+    def __init__(self, brokers: Mapping[str, Broker], *, journal: Journal, clock: Clock, leadership: Leadership, known: Callable[[str, str], bool]) -> None:
         stores = Stores()
-        self.lanes = {name: Lane(broker, journal=journal, clock=clock, leadership=leadership, stores=stores, known=known) for name, broker in brokers.items()}
+        self.lanes = {
+            name: Lane(broker, journal=journal, clock=clock, leadership=leadership, stores=stores, known=partial(known, name))
+            for name, broker in brokers.items()
+        }
 
     def put(self, definition: Definition) -> None:
         if (lane := self.lanes.get(definition.layer)) is not None:
@@ -35,7 +39,10 @@ class Dispatcher:
         """Until cancelled: then every lane ends its turn and gives up its lead. A lane that fails ends all."""
         tasks = [asyncio.create_task(lane.run(), name=f"layer {name}") for name, lane in self.lanes.items()]
         try:
-            await asyncio.shield(asyncio.gather(*tasks))  # a turn that was cut short would leave a batch unanswered
+            # not gather, which would cut a turn short when we are cancelled, and leave its batches unanswered
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
         finally:
             for lane in self.lanes.values():
                 lane.stop()

@@ -66,6 +66,7 @@ class Lane:
         self.led = asyncio.Event()
         """Set once the lead has been taken for the first time."""
         self._leading = self._stopping = self._complete = self._resting = False
+        self._others = False  # somebody else may have sent since we last did
         self._sign: Sign | None = None
         self._retry: Ms | None = None
         self._touch: Ms = 0
@@ -147,6 +148,7 @@ class Lane:
         self._roster.take_in()
         if not self._leading:
             if not self._leadership.valid():
+                self._others = True
                 self._retry = self._clock.now() + RETRY
                 return
             await self._lead()
@@ -158,6 +160,7 @@ class Lane:
             await self._triggers.fire(self.now())
         await self._keep_up()
         self._well()
+        self._tell_faults()
 
     async def _keep_up(self) -> None:
         now = self._clock.now()
@@ -188,7 +191,8 @@ class Lane:
             verdict = await self._broker.lead()
             self._stores.claim(self._broker.generation, self._broker.name)
         self._leading = True
-        self._settler.found(verdict)
+        self._settler.found(verdict, others=self._others)
+        self._others = False
         if verdict is Verdict.ROLLED_BACK:
             self._tell(Sign.ROLLED_BACK, "its Redis lost its newest writes: what was enqueued in the last minute is enqueued again")
         elif verdict is Verdict.WIPED:
@@ -206,7 +210,9 @@ class Lane:
         """Told once; tried again soon. Whatever was not answered is unsettled already."""
         if not isinstance(error, Unreachable | WritesRefused):
             self._leading = False
+        self._others = self._others or isinstance(error, Stale | LayerTaken)
         self._retry = self._clock.now() + RETRY
+        self._touch = 0  # it is well again once it has answered
         sign = next((sign for kind, sign in _SIGNS.items() if isinstance(error, kind)), Sign.REFUSED)
         if not isinstance(error, StoreChanged) and sign is not self._sign:
             self._sign = sign
@@ -220,6 +226,11 @@ class Lane:
             self._sign = Sign.LEADING
             self._tell(Sign.LEADING, "its Redis answers, and is ours to send to")
         self.led.set()
+
+    def _tell_faults(self) -> None:
+        for key, fault in self._roster.faults.items():
+            self._tell(Sign.FAULT, f"event {key} is set aside until it is edited, for a fault of channelbeat's own ({fault}): please report it")
+        self._roster.faults.clear()
 
     def _tell(self, sign: Sign, text: str) -> None:
         self._journal.tell(Notice(self._broker.name, sign, f"layer {self._broker.name!r}: {text}", self._clock.now()))

@@ -29,6 +29,8 @@ class Roster:
         self.unsettled: dict[str, Entry] = {}
         self.agenda = Agenda()
         self.waiting = Waiting()
+        self.faults: dict[str, str] = {}
+        """Events set aside since somebody looked, and why."""
         self._changes: dict[str, _Change] = {}
         self._recent: deque[tuple[Ms, str, Occurrence]] = deque()
 
@@ -95,15 +97,29 @@ class Roster:
         entry.cursor = cursor
         if entry.parked:
             return
-        entry.current, entry.reborn = entry.wanted, False
         if entry.wanted is None:
             del self.entries[entry.key]
             return
-        entry.settled = True
-        entry.upcoming = entry.wanted.timetable.next(cursor)
+        if entry.current is None or entry.current.hash != entry.wanted.hash or entry.reborn:
+            entry.begun = cursor
+        entry.current, entry.reborn = entry.wanted, False
         self.agenda.withdraw(entry)
+        try:
+            entry.upcoming = entry.wanted.timetable.next(cursor)
+        except Exception as fault:  # noqa: BLE001 - see set_aside
+            self.set_aside(entry, fault)
+            return
+        entry.settled = True
         if entry.upcoming is not None:
             self.agenda.put(entry, entry.upcoming.fires)
+
+    def set_aside(self, entry: Entry, fault: Exception) -> None:
+        """A fault of ours about one event must not stop the others: it is parked until it is edited, and told."""
+        entry.settled, entry.parked = False, True
+        entry.current, entry.unanswered = None, ()  # what we stumbled over is not to be asked again
+        self.agenda.withdraw(entry)
+        self.unsettled.pop(entry.key, None)
+        self.faults[entry.key] = f"{type(fault).__name__}: {fault}"
 
     def enqueued(self, key: str, occurrence: Occurrence, at: Ms) -> None:
         """Remember it for REPLAYED."""

@@ -1,91 +1,127 @@
 """Sends what has fired: gathers the events whose turn it is, decides by their plans, and applies what the layer answers."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from channelbeat.core.batch import Answer, Answers, Send, Skip
+from channelbeat.core.batch import Adopt, Answer, Answers, Send, Skip
+from channelbeat.core.definition import Definition
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason, code
-from channelbeat.core.planning import Enqueue, plan
+from channelbeat.core.planning import Enqueue, Plan, plan
 from channelbeat.core.steps import Fate, Step, outcome, steps
 from channelbeat.engine.agenda import Entry
 from channelbeat.engine.ports import Broker, Clock, Journal
 from channelbeat.engine.roster import Roster
-from channelbeat.engine.submission import BATCH, IN_FLIGHT, Submission, Work
+from channelbeat.engine.submission import BATCH, Submission, Work
 from channelbeat.errors import LayerError, Unreachable, WritesRefused
 
 GROUPS_AT_ONCE: Final = 16
+ROUND: Final = 10 * BATCH
+"""About how many items a round sends, so that changes are taken in and unsettled events settled in between."""
+AT_ONCE: Final = 100
+"""Occurrences of one event in a round, so that a long backlog of some lets others in between."""
 _BLOCKS: Final = {Answer.FULL: Reason.CHANNEL_FULL, Answer.WRONG_TYPE: Reason.WRONG_TYPE}
 
 
 @dataclass(slots=True)
 class _Sending(Work):
     upcoming: Occurrence | None  # the first that is not decided here
-    whole: bool = True  # nothing before `upcoming` is held back
     note: str = ""
 
 
 class Sender:
     def __init__(self, broker: Broker, roster: Roster, submission: Submission, journal: Journal, clock: Clock) -> None:
         self._broker, self._roster, self._submission, self._journal, self._clock = broker, roster, submission, journal, clock
-        self._grouped: list[Step] = []
+        self._grouped = defaultdict[str, list[Step]](list)  # by event: its own are sent in order
         self._refused: list[_Sending] = []  # their messages cannot be serialized: to be passed over next
         self._group_slots = asyncio.Semaphore(GROUPS_AT_ONCE)
+        self._now: Ms = 0  # when this round began
+        self._under_way = set[Entry]()
 
     async def send_due(self, now: Ms) -> None:
         """One round: what has fired by `now`, up to a few batches of it."""
-        works = self._gather(now)
+        self._now = now
+        self._under_way.clear()
         try:
-            await self._submission.submit(works, self._answered, self._failed)
+            await self._submission.submit(self._gather(now), self._answered, self._failed)
             refused, self._refused = self._refused, []
             await self._submission.submit(refused, self._answered, self._failed)
         finally:
-            grouped, self._grouped = self._grouped, []
-            await asyncio.gather(*(self._send_to_group(step) for step in grouped))
+            grouped, self._grouped = self._grouped, defaultdict(list)
+            await asyncio.gather(*(self._send_to_groups(each) for each in grouped.values()))
 
-    def _gather(self, now: Ms) -> list[_Sending]:
-        works: list[_Sending] = []
-        size, taken = 0, set[str]()
-        waiting, due = self._roster.waiting, self._roster.agenda
-        for source, again in ((waiting.take(now), True), (due.due(now), False)):
-            for entry in source:
-                work = self._work(entry, now, again=again) if entry.settled and entry.key not in taken else None
-                if work is not None:
-                    works.append(work)
-                    taken.add(entry.key)
-                    size += len(work.steps)
-                    if size >= BATCH * IN_FLIGHT:
-                        return works
-        return works
+    def _gather(self, now: Ms) -> Iterator[_Sending]:
+        """One that is under way is passed over: its answer finds it its next place."""
+        size = 0
+        for entry, until, again in self._turns(now):
+            work = self._work(entry, now, until, again=again) if entry.settled and entry not in self._under_way else None
+            if work is not None:
+                self._under_way.add(entry)
+                yield work
+                size += len(work.steps)
+                if size >= ROUND:
+                    break
 
-    def _work(self, entry: Entry, now: Ms, *, again: bool) -> _Sending | None:
+    def _turns(self, now: Ms) -> Iterator[tuple[Entry, Ms | None, bool]]:
+        """Whose turn it is, with the last due time it may send now, and whether it has waited for its channel."""
+        for entry, until in self._roster.waiting.take(now):
+            yield entry, until, True
+        for entry in self._roster.agenda.due(now):
+            yield entry, None, False
+
+    def _work(self, entry: Entry, now: Ms, until: Ms | None, *, again: bool) -> _Sending | None:
         """What is to be done about one event; None when nothing has to be asked of the layer."""
         definition = entry.current
         if definition is None or entry.cursor is None:
             return None
-        decisions, upcoming = plan(definition, entry.cursor, now, entry.upcoming)
-        reason = None if again else self._roster.waiting.reason(definition.channel)
-        planned = steps(definition, decisions)
-        if reason is not None:  # do not ask a channel that is known to take nothing
-            first = next((i for i, decision in enumerate(decisions) if isinstance(decision, Enqueue)), len(decisions))
-            self._hold(entry, planned[first:], reason, now)
-            planned, whole = planned[:first], first == len(decisions)
-        else:
-            whole = True
-        if not planned:
-            self._next(entry, upcoming)
+        try:
+            if not again and not definition.suspended and (reason := self._roster.waiting.reason(definition.channel)) is not None:
+                self._join(entry, definition, reason, now)
+                return None
+            planned = _portion(plan(definition, entry.cursor, now, entry.upcoming), until)
+            if again and not any(isinstance(decision, Enqueue) for decision in planned.decisions):
+                self._roster.waiting.spare(definition.channel)
+            if planned.decisions:
+                return _Sending(entry, steps(definition, planned.decisions), planned.upcoming)
+        except Exception as fault:  # noqa: BLE001 - see set_aside
+            self._roster.set_aside(entry, fault)
             return None
-        return _Sending(entry, planned, upcoming, whole)
+        self._next(entry, planned.upcoming)
+        return None
+
+    def _join(self, entry: Entry, definition: Definition, reason: Reason, now: Ms) -> None:
+        """Its channel is known to take nothing: it is not asked. What came due since the last look waits with the others."""
+        cursor = entry.cursor or 0
+        oldest = entry.upcoming or definition.timetable.next(cursor)
+        if oldest is None or oldest.fires > now or definition.channel is None:
+            self._next(entry, oldest)
+            return
+        self._roster.waiting.add(entry, definition.channel, oldest.due, reason, now)
+        decisions, upcoming = plan(definition, max(cursor, entry.told), now)
+        self._tell_held(entry, steps(definition, decisions), reason)
+        self._next(entry, upcoming)
 
     def _next(self, entry: Entry, upcoming: Occurrence | None) -> None:
-        if upcoming is not None:
-            self._roster.agenda.put(entry, upcoming.fires)
+        if upcoming is not None:  # what is late queues up behind what is due
+            self._roster.agenda.put(entry, max(upcoming.fires, self._now))
 
-    def _answered(self, work: _Sending, answers: Answers, place: int) -> None:
-        entry, at = work.entry, self._clock.now()
+    def _answered(self, batch: Sequence[_Sending], answers: Answers) -> None:
+        at, place = self._clock.now(), 0
         outcomes: list[Outcome] = []
+        for work in batch:
+            self._answered_one(work, answers, place, at, outcomes)
+            place += len(work.steps)
+        self._roster.waiting.answered(answers.room)
+        self._journal.record(outcomes)
+
+    def _answered_one(self, work: _Sending, answers: Answers, place: int, at: Ms, outcomes: list[Outcome]) -> None:
+        entry = work.entry
+        self._under_way.discard(entry)
         for position, step in enumerate(work.steps):
             answer = answers.answers[place + position]
             if answer is not Answer.DONE:
@@ -94,7 +130,7 @@ class Sender:
                 break
             entry.cursor = step.item.due
             if step.grouped:
-                self._grouped.append(step)
+                self._grouped[entry.key].append(step)
                 continue
             if isinstance(step.item, Send) and isinstance(step.told, Enqueue):
                 self._roster.enqueued(entry.key, step.told.occurrence, at)
@@ -102,11 +138,8 @@ class Sender:
             if told is not None:
                 outcomes.append(told)
         else:
-            entry.upcoming = work.upcoming if work.whole else None
+            entry.upcoming = work.upcoming
             self._next(entry, work.upcoming)
-        if place == 0:
-            self._roster.waiting.answered(answers.room)
-        self._journal.record(outcomes)
 
     def _not_done(self, work: _Sending, position: int, answer: Answer, extra: str) -> None:
         """What follows for the step at `position` and those after it, which were not carried out either."""
@@ -124,6 +157,7 @@ class Sender:
 
     def _failed(self, work: _Sending, error: LayerError) -> None:
         entry = work.entry
+        self._under_way.discard(entry)
         if isinstance(error, WritesRefused):
             entry.upcoming = None
             self._tell_held(entry, work.steps, Reason.WRITES_REFUSED)
@@ -147,6 +181,10 @@ class Sender:
                 told = outcome(step, at=self._clock.now(), fate=fate)
                 self._journal.record([told] if told is not None else [])
 
+    async def _send_to_groups(self, of_one_event: list[Step]) -> None:
+        for step in of_one_event:
+            await self._send_to_group(step)
+
     async def _send_to_group(self, step: Step) -> None:
         definition, told = step.definition, outcome(step, at=self._clock.now())
         if told is None or told.run is None or definition is None or definition.group is None:
@@ -157,8 +195,15 @@ class Sender:
                 await self._broker.group_send(definition.group, definition.message(told.run, told.due))
         except (LayerError, TypeError, ValueError, OverflowError) as error:
             fate, note = (Kind.FAILED, Reason.GROUP_SEND_FAILED), str(error)
+            await self._correct(definition, told.due, fate)
         sent = outcome(step, at=self._clock.now(), fate=fate, note=note)
         self._journal.record([sent] if sent is not None else [])
+
+    async def _correct(self, definition: Definition, due: Ms, fate: Fate) -> None:
+        """What was decided before the group's message failed is not what became of it; `why` is to know."""
+        if definition.logged:
+            with suppress(LayerError):  # it has been told; only the memory of it is at stake
+                await self._submission.enqueue([Adopt(definition.key, due, definition.hash, code(*fate), f"{due} - {code(*fate)}")])
 
 
 def _passed_over(entry: Entry, step: Step, error: str) -> _Sending:
@@ -167,4 +212,14 @@ def _passed_over(entry: Entry, step: Step, error: str) -> _Sending:
     logged = isinstance(item, Send) and item.logged
     instead = step._replace(item=Skip(item.event, item.due, item.hash, code(*fate), None, logged), fate=fate)
     note = f"the layer's serializer refuses the message ({error}): change the event's fields or message"
-    return _Sending(entry, [instead], step.told.occurrence if isinstance(step.told, Enqueue) else None, whole=False, note=note)
+    return _Sending(entry, [instead], entry.current.timetable.next(item.due) if entry.current is not None else None, note=note)
+
+
+def _portion(planned: Plan, until: Ms | None) -> Plan:
+    """As much of a plan as may be sent now: at least one, but nothing else due after `until`, and no more than AT_ONCE."""
+    decisions = planned.decisions
+    one = 1 if decisions and isinstance(decisions[0], Enqueue) else 2
+    for place, decision in enumerate(decisions[one:], start=one):
+        if isinstance(decision, Enqueue) and (place >= AT_ONCE or (until is not None and decision.occurrence.due > until)):
+            return Plan(decisions[:place], decision.occurrence)
+    return planned

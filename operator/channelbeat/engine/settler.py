@@ -28,9 +28,11 @@ class Settler:
         self._broker, self._roster, self._submission, self._journal, self._clock = broker, roster, submission, journal, clock
         self._recent: Mapping[str, Sequence[Occurrence]] = {}
         self.verdict = Verdict.SAME
+        self._others = False
 
-    def found(self, verdict: Verdict) -> None:
-        """Every event is to be settled anew, with a store that is `verdict`."""
+    def found(self, verdict: Verdict, *, others: bool) -> None:
+        """Every event is to be settled anew, with a store that is `verdict`; `others`: somebody else may have sent since we last did."""
+        self._others = others or (self._others and self.verdict is not Verdict.SAME)
         # A recovery that was cut short goes on: the store may by now look the same to us.
         if self.verdict not in (Verdict.ROLLED_BACK, Verdict.WIPED) or verdict is Verdict.WIPED:
             self.verdict = verdict
@@ -44,6 +46,9 @@ class Settler:
             answers = await self._submission.enqueue([Look(entry.key) for entry in entries])
             works = [work for place, entry in enumerate(entries) if (work := self._settle(entry, answers.extra[place], now)) is not None]
             await self._submission.submit(works, self._answered, self._failed)
+        for entry in entries:  # one that could not be settled lets the others have their turn
+            if entry.key in self._roster.unsettled:
+                self._roster.unsettled[entry.key] = self._roster.unsettled.pop(entry.key)
         if not self._roster.unsettled and self.verdict is not Verdict.SAME:
             if self.verdict is Verdict.WIPED:
                 await self._broker.found()
@@ -61,8 +66,13 @@ class Settler:
             recent=self._recent.get(entry.key, ()),
             since=min(entry.since, now),
             reborn=entry.reborn,
+            begun=entry.begun,
         )
-        settlement = settle(standing, fence, self.verdict, founded=self._broker.founded or now, at=self._clock.now())
+        try:
+            settlement = settle(standing, fence, self.verdict, founded=self._broker.founded or now, at=self._clock.now(), others=now if self._others else None)
+        except Exception as fault:  # noqa: BLE001 - see set_aside
+            self._roster.set_aside(entry, fault)
+            return None
         entry.unanswered = ()
         self._journal.record(settlement.outcomes)
         if settlement.steps:
@@ -70,8 +80,14 @@ class Settler:
         self._roster.settled(entry, settlement.cursor)
         return None
 
-    def _answered(self, work: _Settling, answers: Answers, place: int) -> None:
-        entry, at = work.entry, self._clock.now()
+    def _answered(self, batch: Sequence[_Settling], answers: Answers) -> None:
+        at, place = self._clock.now(), 0
+        for work in batch:
+            self._answered_one(work, answers, place, at)
+            place += len(work.steps)
+
+    def _answered_one(self, work: _Settling, answers: Answers, place: int, at: Ms) -> None:
+        entry = work.entry
         for position, step in enumerate(work.steps, start=place):
             if answers.answers[position] is not Answer.DONE:
                 break  # a full channel, most likely: still unsettled, it goes on from where its fence is then

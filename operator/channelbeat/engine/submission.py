@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -31,17 +31,18 @@ class Work:
 W = TypeVar("W", bound=Work)
 
 
-def batches(works: Sequence[W]) -> list[list[W]]:
+def batches(works: Iterable[W]) -> Iterator[list[W]]:
     """Works in order, cut into batches of about BATCH items."""
-    cut: list[list[W]] = []
-    size = BATCH
+    batch: list[W] = []
+    size = 0
     for work in works:
-        if size >= BATCH:
-            cut.append([])
-            size = 0
-        cut[-1].append(work)
+        batch.append(work)
         size += len(work.steps)
-    return cut
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class Submission:
@@ -51,26 +52,33 @@ class Submission:
         self._expired = Counter[str]()
         self._expired_told: dict[str, Ms] = {}
 
-    async def submit(self, works: Sequence[W], answered: Callable[[W, Answers, int], None], failed: Callable[[W, LayerError], None]) -> None:
-        """Submit all. When this returns or raises, each work was either `answered`, with its batch's answers and the place
-        of its first step in them, or `failed`; it raises the gravest error there was."""
-        results = await asyncio.gather(*(self._batch(batch, answered, failed) for batch in batches(works)), return_exceptions=True)
-        errors = [result for result in results if isinstance(result, BaseException)]
+    async def submit(self, works: Iterable[W], answered: Callable[[Sequence[W], Answers], None], failed: Callable[[W, LayerError], None]) -> None:
+        """Submit all; works are taken as batches leave, so that some are made while others are under way, and no more after
+        an error. When this returns or raises, each batch was `answered`, or each of its works `failed`; it raises the gravest error."""
+        errors: list[LayerError] = []
+        async with asyncio.TaskGroup() as under_way:
+            for batch in batches(works):
+                await self._slots.acquire()
+                under_way.create_task(self._batch(batch, answered, failed, errors))
+                await asyncio.sleep(0)  # it leaves while the next is made
+                if errors:
+                    break
         if errors:
             raise min(errors, key=_gravity)
 
-    async def _batch(self, batch: list[W], answered: Callable[[W, Answers, int], None], failed: Callable[[W, LayerError], None]) -> None:
-        async with self._slots:
-            try:
-                answers = await self.enqueue([step.item for work in batch for step in work.steps])
-            except LayerError as error:
-                for work in batch:
-                    failed(work, error)
-                raise
-            place = 0
+    async def _batch(
+        self, batch: Sequence[W], answered: Callable[[Sequence[W], Answers], None], failed: Callable[[W, LayerError], None], errors: list[LayerError]
+    ) -> None:
+        try:
+            answers = await self.enqueue([step.item for work in batch for step in work.steps])
+        except LayerError as error:
+            errors.append(error)
             for work in batch:
-                answered(work, answers, place)
-                place += len(work.steps)
+                failed(work, error)
+        else:
+            answered(batch, answers)
+        finally:
+            self._slots.release()
 
     async def enqueue(self, items: Sequence[Item]) -> Answers:
         """One batch; what the layer's expiry took from its channels is told."""
@@ -88,11 +96,9 @@ class Submission:
             if self._expired[channel] and (told is None or not told <= now < told + MINUTE):
                 self._expired_told[channel] = now
                 count = self._expired.pop(channel)
-                text = (
-                    f"layer {self._broker.name!r}: {count} messages of channel {channel} passed the layer's expiry before a worker took them: does one run?"
-                )
+                text = f"layer {self._broker.name!r}: {count} messages of channel {channel} passed the layer's expiry before a worker took them: does one run?"
                 self._journal.tell(Notice(self._broker.name, Sign.EXPIRED, text, now))
 
 
-def _gravity(error: BaseException) -> int:
-    return next((rank for rank, kind in enumerate(_GRAVITY) if isinstance(error, kind)), -1)
+def _gravity(error: Exception) -> int:
+    return next(rank for rank, kind in enumerate(_GRAVITY) if isinstance(error, kind))

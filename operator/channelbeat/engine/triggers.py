@@ -39,6 +39,7 @@ class Triggers:
     def __init__(self, broker: Broker, submission: Submission, journal: Journal, clock: Clock) -> None:
         self._broker, self._submission, self._journal, self._clock = broker, submission, journal, clock
         self._asked: list[_Asked] = []
+        self._sent: dict[tuple[str, Ms], None] = {}  # or perhaps sent; known here too, because Redis may be wiped
         self._retry: Ms = 0
 
     def ask(self, definition: Definition, token: Ms) -> "asyncio.Future[Outcome]":
@@ -62,8 +63,12 @@ class Triggers:
             return
         self._retry = now + RETRY
         for asked in list(self._asked):
-            if not asked.unanswered and asked.token < now - EXPIRES:
+            if (asked.definition.key, asked.token) in self._sent:
+                self._answer(asked, Kind.REFUSED, Reason.DUPLICATE)
+            elif not asked.unanswered and asked.token < now - EXPIRES:
                 self._answer(asked, Kind.REFUSED, Reason.EXPIRED)
+            elif asked.token < now - REMEMBERED:  # too late to ask whether it was
+                self._answer(asked, Kind.UNKNOWN, Reason.REPLY_LOST)
             elif asked.token > now + AHEAD:
                 self._answer(asked, Kind.REFUSED, Reason.FROM_THE_FUTURE)
             else:
@@ -109,6 +114,10 @@ class Triggers:
 
     def _answer(self, asked: _Asked, kind: Kind, reason: Reason, note: str = "") -> None:
         self._asked.remove(asked)
+        if kind in (Kind.ENQUEUED, Kind.UNKNOWN):
+            self._sent[asked.definition.key, asked.token] = None
+            while next(iter(self._sent))[1] < asked.token - REMEMBERED:
+                del self._sent[next(iter(self._sent))]
         outcome = asked.outcome(kind, reason, self._clock.now(), note)
         self._journal.record([outcome])
         if not asked.answer.done():

@@ -17,10 +17,10 @@ RETRY: Final[Ms] = SECOND
 
 
 class _Blocked:
-    __slots__ = ("asked", "entries", "heap", "reason", "room")
+    __slots__ = ("asked", "entries", "heap", "reason", "room", "turns")
 
     def __init__(self, reason: Reason, asked: Ms) -> None:
-        self.reason, self.asked, self.room = reason, asked, 0
+        self.reason, self.asked, self.room, self.turns = reason, asked, 0, 0
         self.heap: list[tuple[Ms, int, Entry]] = []
         self.entries = set[Entry]()
 
@@ -49,19 +49,25 @@ class Waiting:
             if (blocked := self._channels.get(channel)) is not None:
                 blocked.room = max(free, 0)
 
-    def take(self, now: Ms) -> Iterator[Entry]:
-        """Take off the entries whose turn it is to be tried again."""
+    def take(self, now: Ms) -> Iterator[tuple[Entry, Ms | None]]:
+        """Take off the entries whose turn it is to be tried again, each with the due time at which the next one's turn would be."""
         for channel, blocked in list(self._channels.items()):
             if blocked.room == 0 and now - blocked.asked < RETRY and now >= blocked.asked:
                 continue
-            blocked.asked = now
-            for _ in range(min(max(blocked.room, 1), len(blocked.heap))):
+            blocked.asked, blocked.turns = now, max(blocked.room, 1)
+            while blocked.turns and blocked.heap:
+                blocked.turns -= 1
                 entry = heapq.heappop(blocked.heap)[2]
                 blocked.entries.discard(entry)
-                yield entry
+                yield entry, blocked.heap[0][0] if blocked.heap else None
             blocked.room = 0
             if not blocked.heap:
                 del self._channels[channel]
+
+    def spare(self, channel: str | None) -> None:
+        """The entry just taken asks nothing of the channel: another has its turn."""
+        if channel is not None and (blocked := self._channels.get(channel)) is not None:
+            blocked.turns += 1
 
     def first(self) -> Ms | None:
         """When `take` has something next."""

@@ -2,7 +2,8 @@
 -- KEYS[1] state hash     KEYS[2..] channel zsets
 -- ARGV[1] gen     ARGV[2] epoch     ARGV[3] highest seq answered     ARGV[4] how far ahead of our clock a due time may be (ms)
 -- ARGV[5] prefix of the decision logs     ARGV[6] decisions kept in a log
--- ARGV[7] msgpack [[event, ...], [[capacity, expiry s], ...one a channel key], [item, ...]]; an item, its event by index:
+-- ARGV[7] msgpack [[event, ...], [[capacity, expiry s], ...one a channel key], [item, ...]]; the items' values stand one
+--   after the other (a list for each would take as long again to unpack); an item, its event by index:
 --   l event                                    look: answer the fence
 --   a event due fence log                      adopt: make the fence or change its hash, never back in time
 --   k event due fence hash log                 skip: decide without a message; `log` '' for none
@@ -15,7 +16,7 @@
 -- Error replies, nothing written: WIPED, STALE <epoch>, ROLLBACK <seq>, and Redis's own OOM.
 -- Needs Redis 6.2. Reads and checks first; the first write is one that is refused for want of memory, so that an error
 -- finds nothing half done (later writes of a script are not refused); messages before fences; seq last.
-local call, format = redis.call, string.format
+local call, format, match = redis.call, string.format, string.match
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state, logs, keep = KEYS[1], ARGV[5], tonumber(ARGV[6])
@@ -28,17 +29,17 @@ if seq < tonumber(ARGV[3]) then return redis.error_reply('ROLLBACK ' .. format('
 
 local batch = cmsgpack.unpack(ARGV[7])
 local events, settings, items = batch[1], batch[2], batch[3]
-local latest = now + tonumber(ARGV[4])
-call('HSET', state, ':leaderSeen', format('%.0f', now))
+local latest, stamp = now + tonumber(ARGV[4]), format('%.0f', now)
+call('HSET', state, ':leaderSeen', stamp)
 
-local raw = {}
-for i = 1, #events, 1000 do
-  for _, value in ipairs(call('HMGET', state, unpack(events, i, math.min(i + 999, #events)))) do raw[#raw + 1] = value end
-end
-local fences = {}
-for i = 1, #events do
-  local due, hash = string.match(raw[i] or '', '^(%d+) (%S+) ')
-  fences[i] = due and {due = tonumber(due), hash = hash} or false
+-- By event: its fence as it is stored, and read; false where there is none.
+local texts, dues, hashes = {}, {}, {}
+for first = 1, #events, 1000 do
+  for i, text in ipairs(call('HMGET', state, unpack(events, first, math.min(first + 999, #events)))) do
+    local due, hash = match(text or '', '^(%d+) (%S+) ')
+    local event = first + i - 1
+    texts[event], dues[event], hashes[event] = text, tonumber(due or '') or false, hash or false
+  end
 end
 
 local channels = {}
@@ -54,59 +55,65 @@ for i = 2, #KEYS do
 end
 
 -- Equal scores pop in random order: a microsecond apart keeps the order of the batch.
-local base, sent = time[1] + time[2] / 1000000, 0
+local second, micro = tonumber(time[1]), tonumber(time[2])
 local function put(channel, body)
-  sent = sent + 1
-  local pairs = channel.pairs
-  pairs[#pairs + 1] = format('%.6f', base + sent / 1000000)
-  pairs[#pairs + 1] = body
+  micro = micro + 1
+  if micro == 1000000 then second, micro = second + 1, 0 end
+  local pairs, last = channel.pairs, #channel.pairs
+  pairs[last + 1], pairs[last + 2] = format('%d.%06d', second, micro), body
   channel.room = channel.room - 1
 end
 
-local moved, stuck, tokens, written, extra = {}, {}, {}, {}, {}
+local stuck, tokens, fields, written, extra = {}, {}, {}, {}, {}
+local function remember(field, text)
+  local last = #fields
+  fields[last + 1], fields[last + 2] = field, text
+end
+local function note(event, log)
+  local last = #written
+  written[last + 1], written[last + 2] = logs .. events[event], log
+end
 local function move(event, due, hash, text, log)
-  fences[event], raw[event], moved[event] = {due = due, hash = hash}, text, true
-  if log and log ~= '' then written[#written + 1] = {events[event], log} end
+  texts[event], dues[event], hashes[event] = text, due, hash
+  remember(events[event], text)
+  if log ~= '' then note(event, log) end
 end
 
-local decide = {}
-function decide.l(item, place)
-  extra[place] = raw[item[2]] or ''
+local decide, width = {}, {l = 1, a = 4, k = 5, s = 7, t = 6, b = 2}
+function decide.l(place, event)
+  extra[place] = texts[event] or ''
   return 's'
 end
-function decide.a(item, place)
-  local event, due, text = item[2], item[3], item[4]
+function decide.a(place, event, due, text, log)
   if stuck[event] then return 'h' end -- guard: order-adopt
   if due > latest then return 'e' end -- guard: early-adopt
-  local fence = fences[event]
-  if fence and fence.due > due then due, text = fence.due, format('%.0f', fence.due) .. string.match(text, '( .*)$') end -- guard: forward
-  move(event, due, string.match(text, '^%d+ (%S+)'), text, item[5])
+  if dues[event] and dues[event] > due then due, text = dues[event], format('%.0f', dues[event]) .. match(text, '( .*)$') end -- guard: forward
+  move(event, due, match(text, '^%d+ (%S+)'), text, log)
   extra[place] = format('%.0f', due)
   return 's'
 end
-function decide.k(item)
-  local event, due, fence = item[2], item[3], fences[item[2]]
+function decide.k(_, event, due, text, hash, log)
   if stuck[event] then return 'h' end -- guard: order-skip
-  if not fence or fence.hash ~= item[5] then return 'u' end -- guard: fenced-skip
-  if due <= fence.due then return 'd' end -- guard: once-skip
+  if hashes[event] ~= hash then return 'u' end -- guard: fenced-skip
+  if due <= dues[event] then return 'd' end -- guard: once-skip
   if due > latest then return 'e' end -- guard: early-skip
-  move(event, due, item[5], item[4], item[6])
+  move(event, due, hash, text, log)
   return 's'
 end
-function decide.s(item)
-  local event, due, fence, channel = item[2], item[3], fences[item[2]], channels[item[7]]
+function decide.s(_, event, due, text, hash, log, target, body)
+  local channel = channels[target]
   if stuck[event] then return 'h' end -- guard: order-send
-  if not fence or fence.hash ~= item[5] then return 'u' end -- guard: fenced-send
-  if due <= fence.due then return 'd' end -- guard: once-send
+  if hashes[event] ~= hash then return 'u' end -- guard: fenced-send
+  if due <= dues[event] then return 'd' end -- guard: once-send
   if due > latest then return 'e' end -- guard: early-send
   if channel.wrong then return 'w' end -- guard: type
   if channel.room <= 0 then return 'f' end -- guard: capacity
-  put(channel, item[8])
-  move(event, due, item[5], item[4], item[6])
+  put(channel, body)
+  move(event, due, hash, text, log)
   return 's'
 end
-function decide.t(item)
-  local field, token, forget, channel = events[item[2]] .. '!', format('%.0f', item[3]), item[4], channels[item[5]]
+function decide.t(_, event, due, forget, target, body, log)
+  local field, token, channel = events[event] .. '!', format('%.0f', due), channels[target]
   local known, kept = tokens[field] or call('HGET', state, field) or '', {}
   for one in string.gmatch(known, '%d+') do
     if one == token then return 'd' end -- guard: token
@@ -114,25 +121,27 @@ function decide.t(item)
   end
   if channel and channel.wrong then return 'w' end -- guard: type-trigger
   if channel and channel.room <= 0 then return 'f' end -- guard: capacity-trigger
-  if channel then put(channel, item[6]) end
+  if channel then put(channel, body) end
   kept[#kept + 1] = token
   tokens[field] = table.concat(kept, ' ')
-  if item[7] ~= '' then written[#written + 1] = {events[item[2]], item[7]} end
+  remember(field, tokens[field])
+  note(event, log)
   return 's'
 end
-function decide.b(item)
-  local fence = fences[item[2]]
-  if not fence or fence.hash ~= '-' or fence.due > item[3] then return 'd' end -- guard: bury
-  call('HDEL', state, events[item[2]], events[item[2]] .. '!')
-  call('DEL', logs .. events[item[2]])
+function decide.b(_, event, before)
+  if hashes[event] ~= '-' or dues[event] > before then return 'd' end -- guard: bury
+  call('HDEL', state, events[event], events[event] .. '!')
+  call('DEL', logs .. events[event])
   return 's'
 end
 
-local letters = {}
-for place, item in ipairs(items) do
-  local letter = decide[item[1]](item, place)
-  if letter ~= 's' and letter ~= 'd' then stuck[item[2]] = true end
+local letters, at, last = {}, 1, #items
+while at <= last do
+  local kind, event, place = items[at], items[at + 1], #letters + 1
+  local letter = decide[kind](place, unpack(items, at + 1, at + width[kind]))
+  if letter ~= 's' and letter ~= 'd' then stuck[event] = true end
   letters[place] = letter
+  at = at + 1 + width[kind]
 end
 
 local room, expired = {}, {}
@@ -141,20 +150,11 @@ for i, channel in ipairs(channels) do
   if #channel.pairs > 0 then call('EXPIRE', channel.key, channel.expiry) end
   room[i], expired[i] = channel.room, channel.expired
 end
-local fields = {}
-for event in pairs(moved) do
-  fields[#fields + 1] = events[event]
-  fields[#fields + 1] = raw[event]
-end
-for field, text in pairs(tokens) do
-  fields[#fields + 1] = field
-  fields[#fields + 1] = text
-end
 for i = 1, #fields, 1000 do call('HSET', state, unpack(fields, i, math.min(i + 999, #fields))) end
-for _, entry in ipairs(written) do
+for i = 1, #written, 2 do
   -- pcall: a log that somebody overwrote costs itself alone
-  local length = redis.pcall('RPUSH', logs .. entry[1], entry[2] .. ' ' .. format('%.0f', now))
-  if type(length) == 'number' and length > keep + 20 then call('LTRIM', logs .. entry[1], -keep, -1) end
+  local length = redis.pcall('RPUSH', written[i], written[i + 1] .. ' ' .. stamp)
+  if type(length) == 'number' and length > keep + 20 then call('LTRIM', written[i], -keep, -1) end
 end
 seq = call('HINCRBY', state, ':seq', 1)
-return cmsgpack.pack({table.concat(letters), extra, room, expired, format('%.0f', now), seq})
+return cmsgpack.pack({table.concat(letters), extra, room, expired, stamp, seq})
