@@ -23,7 +23,7 @@ from channelbeat.core.definition import compile_schedule
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
 from channelbeat.core.schedule import BeatSchedule
 from support.clock import ManualClock
-from support.model import UNTIL_NOW, Model
+from support.model import Model, Span
 from support.process import Process, Wire
 from support.redis import RedisServer
 from support.rig import schedule
@@ -98,13 +98,13 @@ class Story(RuleBasedStateMachine):
         now = self.clock.now()
         for process in self.alive.values():
             for event, start, end in process.unanswered() if len(self.alive) > 1 else ():
-                self.model.contested[event].append((start, end))
+                self.model.contested[event].add(Span(start, end))
             for outcome in process.news():
                 self.model.outcome(outcome, process)
         if not self.up:
             return
         for channel in ("c", "narrow", "member"):
-            for member in self.redis.zrange(f"asgi{channel}", 0, -1):
+            for member in cast(list[bytes], self.redis.zrange(f"asgi{channel}", 0, -1)):
                 if member not in self.seen:
                     self.seen.add(member)
                     self.model.message(msgpack.unpackb(member[12:])["beat"]["run"], now)
@@ -112,23 +112,25 @@ class Story(RuleBasedStateMachine):
         self.look_at_fences(now)
 
     def look_at_fences(self, now: Ms) -> None:
-        found = {name.decode(): fence(text.decode()) for name, text in self.redis.hgetall("channelbeat:asgi:state").items()}
-        fences = {event: it for event, it in found.items() if it is not None and not event.startswith(":") and not event.endswith("!")}
+        fences = self.fences_now()
         for event, earlier in self.fences.items():
             later = fences.get(event)
             assert later is not None, f"the fence of {event} is gone"
             assert later.due >= earlier.due, f"the fence of {event} went back: {earlier}, {later}"
         self.fences = fences
-        for event in self.model.lives:
+        for event in list(self.model.loose):
             if self.alive and self.is_adopted(event):
                 self.model.tighten(event, now)
-                for process in self.alive.values():
-                    process.knows.add(event)
+
+    def fences_now(self) -> dict[str, Fence]:
+        state = cast(dict[bytes, bytes], self.redis.hgetall("channelbeat:asgi:state"))
+        found = {name.decode(): fence(text.decode()) for name, text in state.items()}
+        return {event: it for event, it in found.items() if it is not None and event.startswith("default/") and not event.endswith("!")}
 
     def is_adopted(self, event: str) -> bool:
         """Does Redis know the event as it is now?"""
-        life, found = self.model.lives[event][-1], self.fences.get(event)
-        if life.end < UNTIL_NOW:
+        life, found = self.model.living(event), self.fences.get(event)
+        if life is None:
             return found is None or found.hash == TOMBSTONE
         return found is not None and found.hash == life.definition.hash
 
@@ -137,7 +139,7 @@ class Story(RuleBasedStateMachine):
 
     def witnessed(self, event: str) -> bool:
         """Is there one process, which knows where the event stands and learns of all that happens?"""
-        return len(self.alive) == 1 and all(event in process.knows or event not in self.model.lives for process in self.alive.values())
+        return len(self.alive) == 1 and all(process.knows(event) or event not in self.model.lives for process in self.alive.values())
 
     def loosen(self, *, unless_witnessed: bool = True) -> None:
         for event in list(self.model.lives):
@@ -162,18 +164,19 @@ class Story(RuleBasedStateMachine):
         self.settle()
 
     def learn(self) -> None:
-        """What was changed while nobody lived is learned of when somebody does."""
+        """What was changed while nobody lived is learned of when somebody does: from Redis and the manifests, no more."""
         now, current = self.clock.now(), {}
         for manifest, created in self.manifests.values():
             (definition,) = compile_schedule(manifest)
             current[definition.key] = (definition, created)
         for event in list(self.model.lives):
-            life = self.model.living(event)
+            life, found = self.model.living(event), self.fences.get(event)
             if life is not None and (event not in current or current[event][1] > life.start):
                 self.model.end(event, min(current[event][1] if event in current else now, now))
+            elif life is not None and (found is None or found.hash == TOMBSTONE):
+                self.model.forget(event)  # nobody has acted on it
         for event, (definition, created) in current.items():
-            first = self.model.living(event) is None
-            self.model.begin(definition, created if first else now)
+            self.model.begin(definition, now if self.model.living(event) else created)
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data(), clean=st.booleans())
@@ -181,10 +184,11 @@ class Story(RuleBasedStateMachine):
         self.happens()
         process = self.alive[data.draw(st.sampled_from(sorted(self.alive)))]
         for event, start, end in process.unanswered():
-            self.model.excused[event].append((start, end))
+            self.model.excused[event].add(Span(start, end))
         for event in self.model.lives:
             if not self.is_adopted(event):
                 self.model.loosen(event)
+        self.model.replays.clear()
         self.loop.run_until_complete(process.stop() if clean else process.kill())
         self.look()
         self.alive = {name: other for name, other in self.alive.items() if other is not process}
@@ -290,11 +294,14 @@ class Story(RuleBasedStateMachine):
         self.redis.flushall()
         for key, value in held.items():
             self.redis.restore(key, 0, value)
-        self.model.restored(tick)
+        self.model.restored(tick, self.clock.now(), witnessed=all(self.witnessed(event) for event in self.model.lives))
         self.changed()
+        for name, (_, created) in self.manifests.items():
+            if (found := self.fences.get(f"default/{name}/e")) is None or found.hash == TOMBSTONE:
+                self.model.extend(f"default/{name}/e", created)
 
     def changed(self) -> None:
-        self.fences = {}
+        self.fences = self.fences_now()
         self.join()
 
     # In the end
@@ -326,12 +333,11 @@ class Story(RuleBasedStateMachine):
 
     def everything_is_accounted_for(self, calm: Ms) -> None:
         now = self.clock.now()
-        for event in list(self.model.lives):
-            life = self.model.living(event)
-            assert event not in self.model.loose, f"nobody stands on the fence of {event}"
-            for due in life.dues(now) if life is not None and not life.definition.suspended else []:
-                assert due <= calm or self.model.sent[f"{event}/{instants.text(due)}"], f"{event} {instants.text(due)} was not sent"
-        assert not self.model.unaccounted(now - SECOND)
+        assert not self.model.loose, f"nobody stands on the fences of {', '.join(self.model.loose)}"
+        assert not (late := self.model.late(calm, now)), f"not sent on time: {', '.join(late)}"
+        assert not (forgotten := self.model.forgotten(now - SECOND)), f"nobody knows what became of {', '.join(forgotten)}"
+        assert not (missing := self.model.not_replayed()), f"not enqueued again: {', '.join(missing)}"
+        self.model.replays.clear()
 
 
 @pytest.mark.chaos

@@ -1,5 +1,6 @@
 """A trigger whose process, reply or Redis is lost at the wrong moment: sent once, or not at all and said so."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,6 +14,7 @@ from support.redis import RedisServer
 from support.rig import Rig, schedule
 from support.times import NOON
 from support.triggers import QUIET, SENT1, SENT2, T1, T2, ask, told
+from support.waiting import eventually
 from support.wire import Wire
 
 Rigs = Callable[..., Rig]
@@ -113,3 +115,27 @@ async def test_a_store_that_was_wiped_afterwards_does_not_make_it_new(own: Rig, 
     assert await ask(own) == "refused/Duplicate"
     assert await ask(own, T2) == "enqueued/Triggered"
     assert own.sent() == [SENT2]
+
+
+async def test_a_trigger_that_is_withdrawn_before_it_was_asked_of_the_layer_is_not_sent(redis: Redis, rigs: Rigs) -> None:
+    own = rigs(capacity=1)
+    await own.start(schedule({"every": "1h"}))
+    definition = own.definition()
+    assert str((await own.lane.trigger(definition, own.clock.now())).kind) == "enqueued"
+    second = own.lane.trigger(definition, own.clock.now() + 1)
+    await own.pass_time(2_000)
+    second.cancel()
+    await redis.delete("asgic")
+    await own.pass_time(3_000)
+    assert own.sent() == []
+
+
+async def test_a_trigger_expires_while_another_installation_leads(rigs: Rigs) -> None:
+    other, own = rigs(owner="them"), rigs(owner="us")
+    await other.start(schedule({"every": "1h"}))
+    starting = asyncio.create_task(own.start(schedule({"every": "1h"})))
+    await eventually(lambda: Sign.TAKEN in own.journal.signs())
+    asked = own.lane.trigger(own.definition(), own.clock.now())
+    await own.advance_until(asked.done, step=60_000)
+    assert told(await asked) == "refused/Expired"
+    starting.cancel()

@@ -143,9 +143,15 @@ async def test_an_objection_is_an_error(folder: Path) -> None:
 
 
 async def test_whoever_waits_when_it_stops_is_told(folder: Path) -> None:
-    async with control.listening(folder, answer):
+    asked = asyncio.Event()
+
+    async def never(request: Request) -> Reply:
+        asked.set()
+        return await answer(request)
+
+    async with control.listening(folder, never):
         asking = asyncio.create_task(asyncio.to_thread(control.ask, folder, {"verb": "forever"}))
-        await asyncio.to_thread(control.ask, folder, {"verb": "why"})
+        await asked.wait()
     with pytest.raises(UsageError, match="channelbeat local is stopping"):
         await asking
 

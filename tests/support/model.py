@@ -1,38 +1,47 @@
 """What may and must become of every due time, kept in dictionaries beside the engine and checked against what it does.
 
-A **life** is a stretch of time during which an event had one timing. Moments are the test's; ticks count what happened,
-so that order is known where the clock stands still.
+Moments are by the story's clock. Ticks number what happens, so that there is an order where the clock stands still.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from channelbeat.core import instants
+from channelbeat.core import envelope, instants
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.outcomes import Kind, Outcome, Reason
 
-UNTIL_NOW: Ms = 1 << 60
+FOREVER: Ms = 1 << 60
+NOT_SENT = {Kind.MISSED, Kind.SUSPENDED}
 
 
 @dataclass
 class Life:
-    """`start` is excluded, `end` included, as an edit at 12:00 leaves what is due at 12:00 to the earlier life."""
+    """A time during which an event had one timing. What is due at its `end` is still its own, what is due at its `start` is not."""
 
     definition: Definition
     start: Ms
-    end: Ms = UNTIL_NOW
+    end: Ms = FOREVER
 
-    def dues(self, until: Ms) -> list[Ms]:
-        """What has been due in it, and should have been sent by `until`."""
-        found, timetable = [], self.definition.timetable
-        occurrence = timetable.next(self.start)
+    def has(self, due: Ms) -> bool:
+        return self.start < due <= self.end
+
+    def dues(self, until: Ms) -> Iterator[Ms]:
+        """What was to be sent by `until`."""
+        occurrence = self.definition.timetable.next(self.start)
         while occurrence is not None and occurrence.due <= self.end and occurrence.fires <= until:
-            found.append(occurrence.due)
-            occurrence = timetable.next(occurrence.due)
-        return found
+            yield occurrence.due
+            occurrence = self.definition.timetable.next(occurrence.due)
+
+    def youngest(self, until: Ms, number: int) -> list[Ms]:
+        """The last `number` due times up to `until`; none if there are fewer, or `until` is not one of them."""
+        found, edge = list[Ms](), until
+        while len(found) < number and (due := self.definition.timetable.last_due(self.start, edge)) is not None:
+            found.append(due)
+            edge = due - 1
+        return found if len(found) == number and found[0] == until else []
 
 
 class Sent(NamedTuple):
@@ -42,7 +51,7 @@ class Sent(NamedTuple):
 
 class Told(NamedTuple):
     tick: int
-    word: str
+    kind: Kind
     teller: object
 
 
@@ -51,39 +60,72 @@ class Restored(NamedTuple):
 
     tick: int
     snapshot: int
+    at: Ms
+
+
+class Span(NamedTuple):
+    """The due times after `start`, up to `end`."""
+
+    start: Ms
+    end: Ms
 
 
 @dataclass
 class Model:
+    tick: int = 0
+    wiped: bool = False
+    restores: list[Restored] = field(default_factory=list)
     lives: defaultdict[str, list[Life]] = field(default_factory=lambda: defaultdict(list))
     sent: defaultdict[str, list[Sent]] = field(default_factory=lambda: defaultdict(list))
-    told: defaultdict[tuple[str, Ms], list[Told]] = field(default_factory=lambda: defaultdict(list))
-    restores: list[Restored] = field(default_factory=list)
-    wiped: bool = False
-    tick: int = 0
-    excused: defaultdict[str, list[tuple[Ms, Ms]]] = field(default_factory=lambda: defaultdict(list))
-    contested: defaultdict[str, list[tuple[Ms, Ms]]] = field(default_factory=lambda: defaultdict(list))
-    """Due times that one process asked for without an answer while there was another: either may count them, or both."""
+    told: defaultdict[str, defaultdict[Ms, list[Told]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    replays: list[Restored] = field(default_factory=list)
+    """Those after which a process that knew all is to enqueue again what was lost."""
+    lost: defaultdict[str, list[tuple[int, Ms]]] = field(default_factory=lambda: defaultdict(list))
+    """By event: at which tick it was told up to which due time it is lost."""
+    contested: defaultdict[str, set[Span]] = field(default_factory=lambda: defaultdict(set))
+    """What one process asked for without an answer while there was another: either may count it, or both."""
+    excused: defaultdict[str, set[Span]] = field(default_factory=lambda: defaultdict(set))
+    """What nobody need know of."""
     loose: dict[str, Ms] = field(default_factory=dict)
-    replays_only_after: Ms | None = None
-    """When one process saw all since the last restore: what it had sent before this moment it does not send again."""
+    """Events of which nobody need know since then, until somebody stands on their fence again."""
 
     def living(self, event: str) -> Life | None:
         lives = self.lives.get(event)
-        return lives[-1] if lives and lives[-1].end == UNTIL_NOW else None
+        return lives[-1] if lives and lives[-1].end == FOREVER else None
 
     def begin(self, definition: Definition, start: Ms) -> None:
         """The event runs as `definition`; nothing changes if its timing is the same."""
         life = self.living(definition.key)
-        if life is not None and life.definition.hash == definition.hash:
-            return
-        self.end(definition.key, start)
-        self.lives[definition.key].append(Life(definition, start))
+        if life is None or life.definition.hash != definition.hash:
+            self.end(definition.key, start)
+            self.lives[definition.key].append(Life(definition, start))
 
     def end(self, event: str, at: Ms) -> None:
         life = self.living(event)
         if life is not None:
             life.end = at
+
+    def extend(self, event: str, start: Ms) -> None:
+        """Whoever learns of the event now cannot know that it was another one after `start`, when it was created."""
+        life = self.living(event)
+        if life is not None:
+            self.excused[event].add(Span(start, life.start))
+            life.start = start
+
+    def forget(self, event: str) -> None:
+        """The event's life has left no trace."""
+        self.lives[event].pop()
+
+    def restored(self, snapshot: int, at: Ms, *, witnessed: bool) -> None:
+        self.restores.append(Restored(self.tick, snapshot, at))
+        self.replays = [*self.replays, self.restores[-1]] if witnessed else []
+
+    def loosen(self, event: str) -> None:
+        self.loose.setdefault(event, max((due for due, told in self.told[event].items() if told), default=0))
+
+    def tighten(self, event: str, now: Ms) -> None:
+        if event in self.loose:
+            self.excused[event].add(Span(self.loose.pop(event), now))
 
     # What happened
 
@@ -91,65 +133,76 @@ class Model:
         """A message was found that was not there before."""
         event, _, when = run.rpartition("/")
         earlier = self.sent[run]
-        trigger = when.startswith("trigger-")
-        assert not earlier or self._forgot(earlier[-1].tick) or (trigger and self.wiped), f"{run} was sent twice"
-        if not trigger:
+        if when.startswith("trigger-"):
+            assert not earlier or self.wiped or self._may_be_lost(earlier[-1].tick), f"{run} was sent twice"
+        else:
             due = instants.parse(when)
-            assert any(life.start < due <= life.end and not life.definition.suspended for life in self.lives[event]), f"{run} was a surprise"
-            assert self._alive_at(event, due).end >= at, f"{run} was made up for after an edit"
-        self.sent[run].append(Sent(self.tick, at))
+            lives = self._lives(event, due)
+            assert any(not life.definition.suspended for life in lives), f"{run} was sent and is suspended"
+            assert any(at <= life.end for life in lives), f"{run} was made up for after an edit"
+            assert not earlier or self._may_be_lost(earlier[-1].tick), f"{run} was sent twice"
+            not_sent = [told for told in self.told[event][due] if told.kind in NOT_SENT]
+            assert not not_sent or self._contested(event, due) or self._may_be_lost(not_sent[-1].tick), f"{run} was sent and is {not_sent[-1].kind}"
+        earlier.append(Sent(self.tick, at))
 
     def outcome(self, outcome: Outcome, teller: object) -> None:
         """A process told what became of an occurrence, or of several."""
-        if outcome.kind is Kind.HELD or "/trigger-" in (outcome.run or ""):
-            return
-        word = f"{outcome.kind}/{outcome.reason}"
-        if outcome.kind is Kind.LOST or outcome.reason is Reason.REPLAYED:
-            assert self.restores, f"{outcome} and nothing was restored"
-            return
         event = f"{outcome.schedule}/{outcome.event}"
-        life = self._alive_at(event, outcome.due)
-        due = outcome.due
-        for _ in range(outcome.count):
-            assert life.start < due, f"{outcome} counts {instants.text(due)}, which was before its time"
-            assert life.definition.timetable.count(due - 1, due)[0] == 1, f"{outcome} counts {instants.text(due)}, which was not due"
-            earlier = self.told[event, due]
-            contested = any(start < due <= end for start, end in self.contested[event])
-            unsure = outcome.reason is Reason.STORE_WIPED and all(told.teller is not teller for told in earlier)
-            assert not earlier or contested or unsure or self._forgot(earlier[-1].tick), f"{outcome} counts {instants.text(due)}, which was {earlier}"
-            earlier.append(Told(self.tick, word, teller))
-            before = life.definition.timetable.rule.last(life.start - MINUTE * 60 * 24, due - 1)
-            due = before if before is not None else life.start
+        if outcome.kind is Kind.HELD or outcome.run == envelope.trigger_id(event, outcome.due):
+            return
+        if outcome.kind is Kind.LOST or outcome.reason is Reason.REPLAYED:
+            assert self.restores, f"{outcome}, and nothing was restored"
+            if outcome.reason is Reason.REPLAYED:
+                assert outcome.at - self.sent[f"{event}/{instants.text(outcome.due)}"][0].at <= MINUTE, f"{outcome} is older than a minute"
+            else:
+                self.lost[event].append((self.tick, outcome.due))
+            return
+        dues = next((dues for life in self._lives(event, outcome.due) if (dues := life.youngest(outcome.due, outcome.count))), None)
+        assert dues is not None, f"{outcome}, and it was not due so often"
+        for due in dues:
+            earlier = [told for told in self.told[event][due] if not (outcome.reason is Reason.STORE_WIPED and told.teller is not teller)]
+            assert not earlier or self._contested(event, due) or self._may_be_lost(earlier[-1].tick), f"{outcome}: {instants.text(due)} is {earlier[-1].kind}"
+            self.told[event][due].append(Told(self.tick, outcome.kind, teller))
 
-    def _alive_at(self, event: str, due: Ms) -> Life:
-        return next(life for life in self.lives[event] if life.start < due <= life.end)
+    def _lives(self, event: str, due: Ms) -> list[Life]:
+        found = [life for life in self.lives[event] if life.has(due)]
+        assert found, f"{event} at {instants.text(due)} was a surprise"
+        return found
 
-    def _forgot(self, tick: int) -> bool:
-        """May the store have lost what happened at `tick`?"""
+    def _contested(self, event: str, due: Ms) -> bool:
+        return any(start < due <= end for start, end in self.contested[event])
+
+    def _may_be_lost(self, tick: int) -> bool:
+        """Did the store go back in time to before `tick` since?"""
         return any(restored.snapshot < tick <= restored.tick for restored in self.restores)
 
     # What must be so in the end
 
-    def unaccounted(self, until: Ms) -> Sequence[str]:
+    def forgotten(self, until: Ms) -> list[str]:
         """Due times that passed and of which nothing is known, though somebody should."""
         return [
-            f"{event} {instants.text(due)}"
+            run
             for event, lives in self.lives.items()
             for life in lives
             for due in life.dues(until)
-            if not self.told[event, due]
-            and not self.sent[f"{event}/{instants.text(due)}"]
-            and not any(start < due <= end for start, end in self.excused[event])
+            if not self.told[event][due] and not self.sent[run := envelope.run_id(event, due)] and not any(s < due <= e for s, e in self.excused[event])
         ]
 
-    def loosen(self, event: str) -> None:
-        """From what was last told of it until somebody stands on its fence again, nobody need know of its due times."""
-        known = max((due for (key, due), told in self.told.items() if key == event and told), default=0)
-        self.loose.setdefault(event, known)
+    def not_replayed(self) -> list[str]:
+        """What was sent in the last minute before the store lost it, and was neither sent again nor told to be lost."""
+        return [
+            run
+            for restored in self.replays
+            for run, sent in self.sent.items()
+            if "/trigger-" not in run and any(restored.snapshot < one.tick <= restored.tick and one.at > restored.at - MINUTE for one in sent)
+            if sent[-1].tick <= restored.tick and not self._told_lost(run, restored.tick)
+        ]
 
-    def tighten(self, event: str, now: Ms) -> None:
-        if event in self.loose:
-            self.excused[event].append((self.loose.pop(event), now))
+    def _told_lost(self, run: str, since: int) -> bool:
+        event, _, when = run.rpartition("/")
+        return any(tick >= since and instants.parse(when) <= due for tick, due in self.lost[event])
 
-    def restored(self, snapshot: int) -> None:
-        self.restores.append(Restored(self.tick, snapshot))
+    def late(self, since: Ms, now: Ms) -> list[str]:
+        """Due times after `since` that should have been sent by now and were not."""
+        lives = [life for event in self.lives if (life := self.living(event)) is not None and not life.definition.suspended]
+        return [run for life in lives for due in life.dues(now) if due > since and not self.sent[run := envelope.run_id(life.definition.key, due)]]

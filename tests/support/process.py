@@ -5,9 +5,13 @@ One at a time, so that the same story always goes the same way.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, TypeVar, cast
 
+from redis.exceptions import ConnectionError
+
+from channelbeat.broker.sending import RedisBroker
 from channelbeat.core.batch import Answers, Fence, Item, Verdict
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
@@ -15,7 +19,6 @@ from channelbeat.core.outcomes import Outcome
 from channelbeat.core.planning import Pass
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.engine.ports import Broker
-from channelbeat.errors import Unreachable
 from support.clock import ManualClock
 from support.rig import Rig
 
@@ -41,12 +44,11 @@ class Wire:
             await asyncio.sleep(0)
 
 
-class FlakyBroker:
-    """A broker but for `losses`: for each of its next calls, whether what is asked is carried out before the answer is lost."""
+class Turns:
+    """A broker whose calls wait for the wire, and whose store was founded by the story's clock."""
 
-    def __init__(self, broker: Broker, wire: Wire) -> None:
+    def __init__(self, broker: RedisBroker, wire: Wire) -> None:
         self._broker, self._wire = broker, wire
-        self.losses: list[bool] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)
@@ -56,52 +58,68 @@ class FlakyBroker:
         return self._wire.born.get(self._broker.generation, 0)
 
     async def peek(self) -> str:
-        return await self._in_turn(self._broker.peek)
+        return await self._in_turn(self._broker.peek())
+
+    async def lead(self) -> Verdict:
+        return await self._in_turn(self._broker.lead())
+
+    async def found(self) -> None:
+        await self._in_turn(self._broker.found())
+
+    async def enqueue(self, items: Sequence[Item]) -> Answers:
+        return await self._in_turn(self._broker.enqueue(items))
 
     async def group_send(self, group: str, message: Mapping[str, Any]) -> None:
-        await self._in_turn(lambda: self._broker.group_send(group, message))
+        await self._in_turn(self._broker.group_send(group, message))
 
     async def resign(self) -> None:
-        await self._in_turn(self._broker.resign)
+        await self._in_turn(self._broker.resign())
 
     async def remembered(self) -> AsyncIterator[tuple[str, Fence]]:
         async def found() -> list[tuple[str, Fence]]:
             return [it async for it in self._broker.remembered()]
 
-        for it in await self._in_turn(found):
+        for it in await self._in_turn(found()):
             yield it
 
-    async def lead(self) -> Verdict:
-        return await self._over_the_wire(self._broker.lead)
+    async def _in_turn(self, asked: Coroutine[Any, Any, T]) -> T:
+        with closing(asked):
+            async with self._wire.lock:
+                answer = await asked
+            self._wire.born.setdefault(self._broker.generation, self._wire.clock.now())
+            return answer
 
-    async def found(self) -> None:
-        await self._over_the_wire(self._broker.found)
 
-    async def enqueue(self, items: Sequence[Item]) -> Answers:
-        return await self._over_the_wire(lambda: self._broker.enqueue(items))
+class Lossy:
+    """One of a broker's scripts. `losses`: for each of the next calls, whether it is carried out before its answer is lost."""
 
-    async def _in_turn(self, ask: Callable[[], Awaitable[T]]) -> T:
-        async with self._wire.lock:
-            return await ask()
+    def __init__(self, script: Any, losses: list[bool]) -> None:
+        self._script, self._losses = script, losses
 
-    async def _over_the_wire(self, ask: Callable[[], Awaitable[T]]) -> T:
-        lost = self.losses.pop(0) if self.losses else None
-        if lost is False:
-            raise Unreachable("the story has it that this was not carried out")
-        answer = await self._in_turn(ask)
-        self._wire.born.setdefault(self._broker.generation, self._wire.clock.now())
-        if lost:
-            raise Unreachable("the story has it that this was carried out")
+    async def __call__(self, **what: Any) -> Any:
+        carried_out = self._losses.pop(0) if self._losses else None
+        if carried_out is False:
+            raise ConnectionError("as the story has it, before it was carried out")
+        answer = await self._script(**what)
+        if carried_out:
+            raise ConnectionError("as the story has it, after it was carried out")
         return answer
 
 
 class Process(Rig):
-    """A rig that need not lead to be started. `knows`: the events of which it has once known where they stand."""
+    """A rig that need not lead to be started."""
 
     def __init__(self, url: str, *, owner: str, wire: Wire) -> None:
-        super().__init__(url, owner=owner, clock=wire.clock, wrap=lambda broker: cast(Broker, FlakyBroker(broker, wire)), channel_capacity={"narrow": 3})
-        self.knows = set[str]()
+        super().__init__(url, owner=owner, clock=wire.clock, wrap=self._flaky, channel_capacity={"narrow": 3})
+        self.losses: list[bool] = []
+        self._wire = wire
         self._read = 0
+
+    def _flaky(self, broker: Broker) -> Broker:
+        assert isinstance(broker, RedisBroker)
+        for script in ("_lead", "_enqueue"):
+            setattr(broker, script, Lossy(getattr(broker, script), self.losses))
+        return cast(Broker, Turns(broker, self._wire))
 
     async def launch(self, manifests: Iterable[tuple[BeatSchedule, Ms]]) -> None:
         self.assemble()
@@ -114,9 +132,10 @@ class Process(Rig):
         """Trigger it, and do not wait."""
         self.lane.trigger(definition, token)
 
-    @property
-    def losses(self) -> list[bool]:
-        return cast(FlakyBroker, self.lane.broker).losses
+    def knows(self, event: str) -> bool:
+        """Has it known where the event stands?"""
+        entry = self.lane._roster.entries.get(event)
+        return entry is not None and entry.current is not None
 
     def unanswered(self) -> Iterator[tuple[str, Ms, Ms]]:
         """Of which due times it does not know whether Redis carried out what it asked for: of event, in (start, end]."""

@@ -53,10 +53,10 @@ def known(
     unanswered: Sequence[Step] = (),
     recent: Sequence[str] = (),
     since: str = "11:00:00",
-    reborn: bool = False,
+    broken: Reason = Reason.NONE,
 ) -> Standing:
     at_ = at(acknowledged) if acknowledged else None
-    return Standing(EVERY.key, current, wanted, at_, unanswered, [occurrence(due) for due in recent], at(since), reborn)
+    return Standing(EVERY.key, current, wanted, at_, unanswered, [occurrence(due) for due in recent], at(since), broken)
 
 
 def outcome_told(o: Outcome) -> str:
@@ -129,7 +129,7 @@ def settled(standing: Standing, stored: Fence | None, verdict: Verdict = Verdict
         ),
         pytest.param(known(wanted=None, since="12:00:35"), fence("12:00:30", TOMBSTONE), ["on from 12:00:35"], id="a tombstone stays as it is"),
         pytest.param(
-            known(since="12:00:35", reborn=True),
+            known(since="12:00:35", broken=Reason.REMOVED),
             fence("12:00:10"),
             ["adopt every at 12:00:35: missed/Removed 2 to 12:00:30", "on from 12:00:35"],
             id="gone and back: a removal, and a new start",
@@ -265,7 +265,7 @@ def test_a_creation(created: str, stored: Fence | None, expected: list[str]) -> 
 
 def test_what_a_removal_leaves_undone_is_not_sent_by_its_successor_as_well() -> None:
     made = compile_schedule(schedule({"every": "10s"}), created=at("12:00:25"))[0]
-    settlement = settle(known(EVERY, made, since="12:00:40", reborn=True), fence("12:00:10"), Verdict.SAME, founded=at("10:00:00"), at=at("12:01:00"))
+    settlement = settle(known(EVERY, made, since="12:00:40", broken=Reason.REMOVED), fence("12:00:10"), Verdict.SAME, founded=at("10:00:00"), at=at("12:01:00"))
     assert told(settlement) == ["adopt every at 12:00:25: missed/Removed 1 to 12:00:20", "on from 12:00:25"]
 
 

@@ -86,7 +86,10 @@ def _of_reply(layer: str, text: str) -> Exception:
         case "TAKEN":
             owner, _, silent = rest.partition(" ")
             since = f"seen {int(silent) / 1000:.0f} s ago"
-            return LayerTaken(f"layer {layer!r}: another installation ({owner}) drives it, {since}: stop that one, or give this one a prefix of its own")
+            return LayerTaken(
+                f"layer {layer!r}: another installation ({owner}) drives it, {since}: stop that one, or give this one a prefix of its own; "
+                "if it is dead, this one takes over once it has been silent for 5 minutes"
+            )
         case "BUSY":
             return Unreachable(f"layer {layer!r}: Redis is not ready ({text})")
         case _ if _REFUSED.search(text):  # Redis 6.2 wraps what a script met in words of its own

@@ -25,7 +25,12 @@ def command(schedule: str, event: str, token: Ms | None, data: Path | None, outp
 
     SCHEDULE is NAMESPACE/NAME; NAME alone is default/NAME. Exits with 1 when the trigger is not carried out.
     """
-    outcome = control.ask(instance.running(data, Path.cwd()), {"verb": "trigger", "schedule": schedule, "event": event, "token": token})
+
+    def slow() -> None:
+        click.echo(f"It waits: the channel is full, or its Redis cannot be used now (channelbeat why {schedule} {event}). Ctrl-C withdraws it.", err=True)
+
+    asked = {"verb": "trigger", "schedule": schedule, "event": event, "token": token}
+    outcome = control.ask(instance.running(data, Path.cwd()), asked, slow=slow)
     if output == "json":
         click.echo(json.dumps(outcome))
     else:

@@ -15,7 +15,6 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 from typing import NamedTuple
 
 from channelbeat.core.instants import Ms
@@ -90,7 +89,6 @@ class Outcome(NamedTuple):
     note: str = ""
 
 
-@cache
 def code(kind: Kind, reason: Reason) -> str:
     """As a fence and the decision log keep it: `enqueued`, `missed/Superseded`."""
     return f"{kind}/{reason}" if reason else str(kind)

@@ -3,7 +3,7 @@ removal leaves undone, what a store that lost writes is to be given again, and h
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from channelbeat.core.batch import TOMBSTONE, Adopt, Fence, Verdict
 from channelbeat.core.definition import Definition
@@ -23,8 +23,8 @@ class Standing:
 
     `current` is the definition its fence was last moved under, `wanted` the one that is to run; None for an event that
     has gone. `acknowledged` is the fence as last answered, None if never. `unanswered` are steps whose reply was lost,
-    `recent` the occurrences enqueued in the last minute, oldest first. `since` is when `wanted` came to be known; `reborn`: the event
-    had gone before that, and its tombstone may not have been written. `begun` is where `current` started, as far as we saw it.
+    `recent` the occurrences enqueued in the last minute, oldest first. `since` is when `wanted` came to be known; `broken`: the event
+    had gone before that (REMOVED) or was another one (EDITED), and no fence may say so. `begun` is where `current` started, as far as we saw it.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Standing:
     unanswered: Sequence[Step]
     recent: Sequence[Occurrence]
     since: Ms
-    reborn: bool = False
+    broken: Reason = Reason.NONE
     begun: Ms | None = None
 
 
@@ -80,7 +80,7 @@ def _fate_of_unanswered(step: Step, lost: bool) -> Fate | None:
 def _raise(settlement: Settlement, standing: Standing, fence: Fence | None, reached: Ms | None, others: Ms | None) -> Fence | None:
     """Past all that may have been sent; a leader who came before us may have done so already."""
     current, wanted = standing.current, standing.wanted
-    over = current is None or wanted is None or standing.reborn or wanted.hash != current.hash
+    over = current is None or wanted is None or standing.broken or wanted.hash != current.hash
     definition, left = (wanted, standing.since) if others is not None and over else (current, reached)
     if definition is None or left is None:
         return fence
@@ -116,18 +116,18 @@ def _replay(settlement: Settlement, standing: Standing, current: Definition, fen
 def _go_on(settlement: Settlement, standing: Standing, fence: Fence | None, founded: Ms) -> None:
     """From `fence`, which is where the steps so far leave it, to where the wanted definition starts."""
     current, wanted, since = standing.current, standing.wanted, standing.since
-    gone = wanted is None or standing.reborn
     if wanted is None:
         begin = Start(since if fence is None else max(since, fence.due), adopt=fence is None or fence.hash != TOMBSTONE)
     else:
-        seen = fence._replace(hash=TOMBSTONE) if fence is not None and standing.reborn else fence
+        seen = fence._replace(hash=TOMBSTONE) if fence is not None and standing.broken else fence
+        wanted = replace(wanted, created=None) if standing.broken is Reason.EDITED else wanted
         begin = start(wanted, seen, since=since, founded=founded)
     settlement.cursor = begin.cursor
     if not begin.adopt:
         return
     undone = None
     if current is not None and fence is not None and fence.hash == current.hash:
-        undone = _up_to(current, fence.due, begin.cursor, Reason.REMOVED if gone else Reason.EDITED)
+        undone = _up_to(current, fence.due, begin.cursor, Reason.REMOVED if wanted is None else standing.broken or Reason.EDITED)
     hash_, word = (TOMBSTONE, "removed") if wanted is None else (wanted.hash, "edited" if undone else "new")
     settlement.steps.append(_step(standing.key, begin.cursor, hash_, word, current, undone))
 

@@ -7,6 +7,7 @@ from itertools import count
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
+from channelbeat.core.outcomes import Reason
 from channelbeat.core.steps import Step
 
 
@@ -14,17 +15,18 @@ class Entry:
     """One event of a lane. Changes between turns arrive as `wanted`; `current` is what its fence was last moved under.
 
     Settled means that the fence is known to stand at `cursor`, under `current`, which is `wanted`; only then is it planned.
-    `parked`: it has no definition that can run, but its place is kept. `reborn`: it had gone, and came back unsettled.
+    `parked`: it has no definition that can run, but its place is kept. `broken`: it had gone (REMOVED) or was another
+    (EDITED) since it was last settled, so that nothing before `since` is made up for, though it may look as it did.
     """
 
-    __slots__ = ("begun", "current", "cursor", "key", "parked", "reborn", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
+    __slots__ = ("begun", "broken", "current", "cursor", "key", "parked", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.current: Definition | None = None
         self.wanted: Definition | None = None
         self.parked = False
-        self.reborn = False
+        self.broken = Reason.NONE
         self.since: Ms = 0
         self.cursor: Ms | None = None
         self.begun: Ms | None = None  # where `current` started, as far as we saw it

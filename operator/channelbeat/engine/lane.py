@@ -5,6 +5,7 @@ Whatever is uncertain afterwards (a lost reply, a surprise) makes the event unse
 """
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -146,6 +147,7 @@ class Lane:
     async def _turn(self) -> None:
         self._retry = None
         self._roster.take_in()
+        self._triggers.sort_out(self.now())
         if not self._leading:
             if not self._leadership.valid():
                 self._others = True
@@ -170,6 +172,7 @@ class Lane:
         if self._complete and not self._roster.unsettled and now >= self._scan:
             self._scan = now + DAY
             await self._look_for_vanished()
+            gc.freeze()  # what is loaded by now stays: each full collection would walk all of it while something is due
 
     async def _look_for_vanished(self) -> None:
         """Events the store has a fence for and nobody knows any more become tombstones; old tombstones are dropped."""
@@ -194,6 +197,7 @@ class Lane:
         self._settler.found(verdict, others=self._others)
         self._others = False
         if verdict is Verdict.ROLLED_BACK:
+            self._scan = 0  # a tombstone may be among what was lost
             self._tell(Sign.ROLLED_BACK, "its Redis lost its newest writes: what was enqueued in the last minute is enqueued again")
         elif verdict is Verdict.WIPED:
             self._triggers.wiped()

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.occurrence import Occurrence
+from channelbeat.core.outcomes import Reason
 from channelbeat.engine.agenda import Agenda, Entry
 from channelbeat.engine.waiting import Waiting
 
@@ -74,7 +75,9 @@ class Roster:
         else:
             known = entry.wanted
             if known is None and definition is not None and not entry.parked and entry.current is not None:
-                entry.reborn = True
+                entry.broken = Reason.REMOVED
+            elif known is not None and definition is not None and known.hash != definition.hash and not (entry.settled or entry.broken):
+                entry.broken = Reason.EDITED
             if entry.settled or known is None or definition is None or known.hash != definition.hash:
                 entry.since = change.since
             entry.wanted, entry.parked = definition, False
@@ -100,9 +103,9 @@ class Roster:
         if entry.wanted is None:
             del self.entries[entry.key]
             return
-        if entry.current is None or entry.current.hash != entry.wanted.hash or entry.reborn:
+        if entry.current is None or entry.current.hash != entry.wanted.hash or entry.broken:
             entry.begun = cursor
-        entry.current, entry.reborn = entry.wanted, False
+        entry.current, entry.broken = entry.wanted, Reason.NONE
         self.agenda.withdraw(entry)
         try:
             entry.upcoming = entry.wanted.timetable.next(cursor)

@@ -218,6 +218,8 @@ def _passed_over(entry: Entry, step: Step, error: str) -> _Sending:
 def _portion(planned: Plan, until: Ms | None) -> Plan:
     """As much of a plan as may be sent now: at least one, but nothing else due after `until`, and no more than AT_ONCE."""
     decisions = planned.decisions
+    if len(decisions) == 1:
+        return planned
     one = 1 if decisions and isinstance(decisions[0], Enqueue) else 2
     for place, decision in enumerate(decisions[one:], start=one):
         if isinstance(decision, Enqueue) and (place >= AT_ONCE or (until is not None and decision.occurrence.due > until)):

@@ -65,7 +65,7 @@ class Settler:
             unanswered=entry.unanswered,
             recent=self._recent.get(entry.key, ()),
             since=min(entry.since, now),
-            reborn=entry.reborn,
+            broken=entry.broken,
             begun=entry.begun,
         )
         try:

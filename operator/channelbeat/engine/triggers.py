@@ -43,7 +43,8 @@ class Triggers:
         self._retry: Ms = 0
 
     def ask(self, definition: Definition, token: Ms) -> "asyncio.Future[Outcome]":
-        """Send the event once for `token`; the future has what became of it (never HELD, which is only told)."""
+        """Send the event once for `token`; the future has what became of it (never HELD, which is only told). Cancelling
+        it withdraws what has not been asked of the layer."""
         asked = _Asked(definition, token, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
         self._retry = 0
@@ -57,13 +58,12 @@ class Triggers:
         for asked in [a for a in self._asked if a.unanswered]:
             self._answer(asked, Kind.UNKNOWN, Reason.STORE_WIPED)
 
-    async def fire(self, now: Ms) -> None:
-        """Try all that were asked for; the rest is tried again within a second."""
-        if self._retry - RETRY <= now < self._retry:
-            return
-        self._retry = now + RETRY
+    def sort_out(self, now: Ms) -> None:
+        """Answer what needs no asking of the layer, which may be away; drop what was withdrawn before it was asked."""
         for asked in list(self._asked):
-            if (asked.definition.key, asked.token) in self._sent:
+            if asked.answer.cancelled() and not asked.unanswered:
+                self._asked.remove(asked)
+            elif (asked.definition.key, asked.token) in self._sent:
                 self._answer(asked, Kind.REFUSED, Reason.DUPLICATE)
             elif not asked.unanswered and asked.token < now - EXPIRES:
                 self._answer(asked, Kind.REFUSED, Reason.EXPIRED)
@@ -71,8 +71,15 @@ class Triggers:
                 self._answer(asked, Kind.UNKNOWN, Reason.REPLY_LOST)
             elif asked.token > now + AHEAD:
                 self._answer(asked, Kind.REFUSED, Reason.FROM_THE_FUTURE)
-            else:
-                await self._try(asked, now)
+
+    async def fire(self, now: Ms) -> None:
+        """Try all that are left; what is held back is tried again within a second."""
+        if self._retry - RETRY <= now < self._retry:
+            return
+        self._retry = now + RETRY
+        self.sort_out(now)
+        for asked in list(self._asked):
+            await self._try(asked, now)
 
     async def _try(self, asked: _Asked, now: Ms) -> None:
         definition = asked.definition

@@ -11,19 +11,23 @@ faults are text on stderr.
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from functools import lru_cache, partial
+from typing import Any, Final, Literal, TypeAlias
 
 from channelbeat.core import instants
 from channelbeat.core.instants import SECOND, Ms
-from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason
+from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
 from channelbeat.core.timing import durations
 from channelbeat.local.output import Output
 from channelbeat.local.workers import Place
 
 Style: TypeAlias = Literal["lines", "table", "json"]
+
+_AILMENTS: Final = (Sign.AWAY, Sign.WRITES_REFUSED, Sign.TAKEN, Sign.REFUSED)
+AT_ONCE: Final = 50
+"""Outcomes of a piece of output: after each, the thread that writes lets the engine's go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Console:
         self._style = style
         self._tally: Counter[Kind] = Counter()
         self._latest: Ms = 0
+        self._ailing = set[str]()  # layers that cannot be sent to
         self.last: dict[tuple[str, str], Last] = {}
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
@@ -53,11 +58,15 @@ class Console:
                 self.last[outcome.schedule, outcome.event] = Last(outcome.at, late)
         if self._style == "table":
             outcomes = [outcome for outcome in outcomes if outcome.kind is not Kind.ENQUEUED]
-        if outcomes:
-            text = as_json if self._style == "json" else as_text
-            self._output.put(lambda: "".join(f"{text(outcome)}\n" for outcome in outcomes))
+        text = as_json if self._style == "json" else as_text
+        for start in range(0, len(outcomes), AT_ONCE):
+            self._output.put(partial(_lines, text, outcomes[start : start + AT_ONCE]))
 
     def tell(self, notice: Notice) -> None:
+        if notice.sign is Sign.LEADING:
+            self._ailing.discard(notice.layer)
+        elif notice.sign in _AILMENTS:
+            self._ailing.add(notice.layer)
         self.say(notice.text)
 
     def say(self, text: str) -> None:
@@ -70,9 +79,16 @@ class Console:
 
     def summary(self, lasted: Ms) -> None:
         """The last words."""
-        found = [f"{number:,} {kind}" for kind in Kind if (number := self._tally[kind])] or ["nothing was due"]
+        idle = "nothing was decided" if self._ailing else "nothing was due"
+        found = [f"{number:,} {kind}" for kind in Kind if (number := self._tally[kind])] or [idle]
         late = f" (at most {self._latest:,} ms late)" if self._tally[Kind.ENQUEUED] else ""
         self.say(f"stopped after {durations.text(lasted // SECOND * SECOND)}: {', '.join(found)}{late}")
+        for layer in sorted(self._ailing):
+            self.say(f"layer {layer!r} could not be sent to at the end: what falls due there is decided when it can")
+
+
+def _lines(text: Callable[[Outcome], str], outcomes: Sequence[Outcome]) -> str:
+    return "".join(f"{text(outcome)}\n" for outcome in outcomes)
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:

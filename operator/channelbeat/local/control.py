@@ -8,9 +8,10 @@ what cannot be done with `{"error": SENTENCE}`. The socket's mode is 600: whoeve
 import asyncio
 import json
 import os
+import select
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from channelbeat.local.instance import CONTROL
 
 LONGEST_SOCKET = 103  # bytes, as for Redis's socket
 LONGEST_LINE = 1 << 20
+PATIENCE = 2  # seconds
 
 Request: TypeAlias = Mapping[str, Any]
 Reply: TypeAlias = dict[str, Any]
@@ -36,16 +38,26 @@ async def listening(directory: Path, answer: Answer) -> AsyncIterator[None]:
     bound.bind(str(path))  # nobody but us gets into the folder, and nobody is heard before we listen
     path.chmod(0o600)
     conversations: set[asyncio.Task[None]] = set()
+    stopping = False
 
     def met(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def ended(task: asyncio.Task[None]) -> None:
+            conversations.discard(task)
+            if task.cancelled():  # perhaps before it began
+                writer.write(b'{"error": "channelbeat local is stopping"}\n')
+            writer.close()
+
         task = asyncio.create_task(_converse(reader, writer, answer))
         conversations.add(task)
-        task.add_done_callback(conversations.discard)
+        task.add_done_callback(ended)
+        if stopping:  # it was being accepted when we closed
+            task.cancel()
 
     server = await asyncio.start_unix_server(met, sock=bound, limit=LONGEST_LINE)
     try:
         yield
     finally:
+        stopping = True
         server.close()
         for task in conversations:
             task.cancel()
@@ -54,17 +66,17 @@ async def listening(directory: Path, answer: Answer) -> AsyncIterator[None]:
 
 
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
-    try:
+    with suppress(OSError, ValueError):  # it went away, or its line has no end: nobody is there to be told
         if line := await reader.readline():
-            writer.write(json.dumps(await _reply(line, answer)).encode() + b"\n")
-            await writer.drain()
-    except (OSError, ValueError):
-        pass  # it went away, or its line has no end: nobody is there to be told
-    except asyncio.CancelledError:
-        writer.write(b'{"error": "channelbeat local is stopping"}\n')
-        raise
-    finally:
-        writer.close()
+            reply, gone = asyncio.create_task(_reply(line, answer)), asyncio.create_task(reader.read())
+            try:
+                await asyncio.wait((reply, gone), return_when=asyncio.FIRST_COMPLETED)
+                if reply.done():
+                    writer.write(json.dumps(reply.result()).encode() + b"\n")
+                    await writer.drain()
+            finally:  # whoever asked may have gone: what was not begun is not
+                reply.cancel()
+                gone.cancel()
 
 
 async def _reply(line: bytes, answer: Answer) -> Reply:
@@ -76,12 +88,15 @@ async def _reply(line: bytes, answer: Answer) -> Reply:
         return {"error": f"not understood ({error!r}): does this channelbeat have the version of the running one?"}
 
 
-def ask(directory: Path, request: Request) -> Reply:
-    """Blocks until the answer comes, however long that takes; LocalError when there is none, UsageError with what it objects to."""
+def ask(directory: Path, request: Request, *, slow: Callable[[], None] | None = None) -> Reply:
+    """Blocks until the answer comes, and calls `slow` when that takes more than PATIENCE; LocalError when there is none,
+    UsageError with what it objects to."""
     with socket.socket(socket.AF_UNIX) as link:
         try:
             link.connect(str(directory / CONTROL))
             link.sendall(json.dumps(request).encode() + b"\n")
+            if slow and not select.select([link], [], [], PATIENCE)[0]:
+                slow()
             line = link.makefile("rb").readline()
         except OSError as error:
             raise LocalError(f"the channelbeat local on {directory} does not answer: {error.strerror}") from None

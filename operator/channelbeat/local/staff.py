@@ -23,6 +23,7 @@ class Staff:
         self._jobs: Mapping[Place, Job] = {}
         self._known: dict[Job, bool] = {}  # may it start?
         self._checks: dict[Job, asyncio.Task[None]] = {}
+        self._served = False  # has any worker ever been let start?
         self._hopeless: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def want(self, jobs: Mapping[Place, Job]) -> None:
@@ -40,7 +41,7 @@ class Staff:
         self._start()
 
     async def run(self) -> None:
-        """Never returns; ProjectError when not one worker can be started."""
+        """Never returns; ProjectError when not one worker can be started, at the start: later on what runs goes on, and is told."""
         try:
             await self._hopeless
         finally:
@@ -62,7 +63,8 @@ class Staff:
             for job in jobs:
                 self._checks.pop(job, None)
         self._known |= dict.fromkeys(jobs, not faults)
-        if faults and not self._checks and not any(self._known.values()):
+        self._served |= not faults
+        if faults and not self._checks and not self._served:
             raise ProjectError("\n".join((*faults, "Mend it and start again, or run without workers: --no-workers")))
         for fault in faults:
             self._say(f"no workers for {', '.join(str(job.place) for job in jobs)}: {fault}")
