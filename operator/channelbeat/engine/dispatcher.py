@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from channelbeat.core.definition import Definition
-from channelbeat.engine.lane import Lane, Stores
+from channelbeat.engine.lane import Lane
 from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
+from channelbeat.engine.stores import Stores
 
 
 class Dispatcher:

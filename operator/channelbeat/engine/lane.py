@@ -19,9 +19,10 @@ from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 from channelbeat.engine.roster import Roster
 from channelbeat.engine.sender import Sender
 from channelbeat.engine.settler import Settler
+from channelbeat.engine.stores import Stores
 from channelbeat.engine.submission import BATCH, Submission
 from channelbeat.engine.triggers import Triggers
-from channelbeat.errors import LayerError, LayerRefused, LayerTaken, Stale, StoreChanged, Unreachable, WritesRefused
+from channelbeat.errors import LayerError, LayerTaken, Stale, StoreChanged, Unreachable, WritesRefused
 
 AT_LEAST_EVERY: Final[Ms] = SECOND
 """A lane never sleeps longer, so that it sees the clock step."""
@@ -32,23 +33,6 @@ TOMBSTONES_KEPT: Final[Ms] = 7 * DAY
 SKEW: Final[Ms] = SECOND
 
 _SIGNS: Final[dict[type[LayerError], Sign]] = {Unreachable: Sign.AWAY, WritesRefused: Sign.WRITES_REFUSED, LayerTaken: Sign.TAKEN, Stale: Sign.TAKEN}
-
-
-class Stores:
-    """The stores that this process leads, by generation: two layers that lead to one store would fence each other out."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self._led: dict[str, str] = {}
-
-    def claim(self, generation: str, layer: str) -> None:
-        other = self._led.get(generation, layer)
-        if other != layer:
-            raise LayerRefused(
-                f"layer {layer!r}: it is the same Redis and prefix as layer {other!r}: give it a prefix of its own, or its schedules the other's name"
-            )
-        if generation:
-            self._led[generation] = layer
 
 
 class Lane:

@@ -123,7 +123,7 @@ def _queue(report: Report, layer: LayerSettings) -> Iterator[str]:
         others = f" (there is {', '.join(map(repr, report['aliases']))})" if report["aliases"] else ""
         yield f"{where} does not exist{others}: a worker would have nothing to listen on. Write:\n{lines(layer)}"
     elif "error" in found:
-        yield f"{where} cannot be made: {found['error']}. Write:\n{lines(layer)}"
+        yield f"{where} cannot be made: {found['error'].rstrip('.')}. Write:\n{lines(layer)}"
     elif fault := check_backend(next((kind for kind in found["kinds"] if kind.startswith(CHANNELS)), found["kinds"][0]), found.get("hosts", 1)):
         yield f"{where}: {fault}. Write:\n{lines(layer)}"
 
@@ -132,7 +132,8 @@ def _same_layer(report: Report, layer: LayerSettings, generation: str) -> Iterat
     """It reads what we write: same Redis, prefix, serializer and keys."""
     differences = [*_differences(report["layer"], layer, generation)]
     if differences:
-        yield f"{report['settings']}: CHANNEL_LAYERS[{layer.name!r}] is not what events are sent to: {'; '.join(differences)}. Write:\n{lines(layer)}"
+        where = f"{report['settings']}: CHANNEL_LAYERS[{layer.name!r}]"
+        yield f"{where} is not what is sent to: {'; '.join(differences)}. Write:\n{lines(layer)}\nOr tell channelbeat of your settings with --layers FILE"
 
 
 def _differences(found: Report, layer: LayerSettings, generation: str) -> Iterator[str]:
