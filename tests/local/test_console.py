@@ -17,6 +17,7 @@ from channelbeat.local.screen import table
 from channelbeat.local.workers import Place
 from support.waiting import until
 
+ENDED = "channelbeat: layer 'default' could not be sent to at the end: what falls due there is decided when it can"
 DUE = instants.parse("2026-11-21T01:30:00Z")
 SENT = Outcome("shop/a", "tick", DUE, Kind.ENQUEUED, DUE + 4, lateness=4, run="shop/a/tick/2026-11-21T01:30:00Z")
 MISSED = Outcome("shop/a", "tick", DUE, Kind.MISSED, DUE + 90_000_000, Reason.OUTSIDE_WINDOW, count=1000, at_least=True)
@@ -68,9 +69,9 @@ LINES = [
 @pytest.mark.parametrize(
     ("style", "out", "err"),
     [
-        ("lines", [*LINES, "[prints] handled"], [NOTICE, SUMMARY]),
-        ("json", [as_json(SENT), as_json(MISSED)], [NOTICE, "[prints] handled", SUMMARY]),
-        ("table", [LINES[1], "[prints] handled"], [NOTICE, SUMMARY]),
+        ("lines", [*LINES, "[prints] handled"], [NOTICE, SUMMARY, ENDED]),
+        ("json", [as_json(SENT), as_json(MISSED)], [NOTICE, "[prints] handled", SUMMARY, ENDED]),
+        ("table", [LINES[1], "[prints] handled"], [NOTICE, SUMMARY, ENDED]),
     ],
 )
 def test_what_goes_where(style: Style, out: list[str], err: list[str]) -> None:
@@ -163,3 +164,13 @@ def test_what_was_put_before_the_end_is_written() -> None:
         output.put(f"{number}\n")
     output.close()
     assert sink.out == [str(number) for number in range(1000)]
+
+
+def test_nothing_was_due_is_not_said_when_nothing_could_be_sent() -> None:
+    sink = Kept()
+    output = Output(sink, gone=lambda: None)
+    console = Console(output, "lines")
+    console.tell(Notice("default", Sign.AWAY, "its Redis does not answer", DUE))
+    console.summary(1_000)
+    output.close()
+    assert sink.err == [NOTICE, "channelbeat: stopped after 1s: nothing was decided", ENDED]
