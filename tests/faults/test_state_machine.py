@@ -199,6 +199,15 @@ class Story(RuleBasedStateMachine):
         self.happens()
         self.alive[data.draw(st.sampled_from(sorted(self.alive)))].losses.extend([carried_out] * number)
 
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def the_lease_moves(self, data: st.DataObject) -> None:
+        """All others stand by; one that leads already does so until it is fenced out."""
+        self.happens()
+        holder = data.draw(st.sampled_from(sorted(self.alive)))
+        for name, process in self.alive.items():
+            process.leadership.held = name == holder
+
     # Manifests
 
     @rule(name=st.sampled_from(sorted(TARGETS)), event=st.sampled_from(sorted(EVENTS)))
@@ -291,14 +300,19 @@ class Story(RuleBasedStateMachine):
         self.happens()
         self.loosen()
         tick, held = self.snapshot
+        before = self.generation()
         self.redis.flushall()
         for key, value in held.items():
             self.redis.restore(key, 0, value)
-        self.model.restored(tick, self.clock.now(), witnessed=all(self.witnessed(event) for event in self.model.lives))
+        known = self.generation() == before and all(self.witnessed(event) for event in self.model.lives)
+        self.model.restored(tick, self.clock.now(), witnessed=known)
         self.changed()
         for name, (_, created) in self.manifests.items():
             if (found := self.fences.get(f"default/{name}/e")) is None or found.hash == TOMBSTONE:
                 self.model.extend(f"default/{name}/e", created)
+
+    def generation(self) -> object:
+        return self.redis.hget("channelbeat:asgi:state", ":gen")
 
     def changed(self) -> None:
         self.fences = self.fences_now()
@@ -314,6 +328,7 @@ class Story(RuleBasedStateMachine):
             self.redis_comes_back()
         for process in self.alive.values():
             process.losses.clear()
+            process.leadership.held = True
         if not self.alive:
             self.start("A")
         if self.redis.hget("channelbeat:asgi:state", ":owner") not in {PROCESSES[name].encode() for name in self.alive}:
@@ -336,6 +351,7 @@ class Story(RuleBasedStateMachine):
         assert not self.model.loose, f"nobody stands on the fences of {', '.join(self.model.loose)}"
         assert not (late := self.model.late(calm, now)), f"not sent on time: {', '.join(late)}"
         assert not (forgotten := self.model.forgotten(now - SECOND)), f"nobody knows what became of {', '.join(forgotten)}"
+        assert not (missing := self.model.not_found()), f"told to be enqueued, and not found: {', '.join(missing)}"
         assert not (missing := self.model.not_replayed()), f"not enqueued again: {', '.join(missing)}"
         self.model.replays.clear()
 

@@ -139,7 +139,7 @@ class Model:
             due = instants.parse(when)
             lives = self._lives(event, due)
             assert any(not life.definition.suspended for life in lives), f"{run} was sent and is suspended"
-            assert any(at <= life.end for life in lives), f"{run} was made up for after an edit"
+            assert earlier or any(at <= life.end for life in lives), f"{run} was made up for after an edit"
             assert not earlier or self._may_be_lost(earlier[-1].tick), f"{run} was sent twice"
             not_sent = [told for told in self.told[event][due] if told.kind in NOT_SENT]
             assert not not_sent or self._contested(event, due) or self._may_be_lost(not_sent[-1].tick), f"{run} was sent and is {not_sent[-1].kind}"
@@ -186,6 +186,15 @@ class Model:
             for life in lives
             for due in life.dues(until)
             if not self.told[event][due] and not self.sent[run := envelope.run_id(event, due)] and not any(s < due <= e for s, e in self.excused[event])
+        ]
+
+    def not_found(self) -> list[str]:
+        """What was told to be enqueued, and no message was found of it."""
+        return [
+            run
+            for event, by_due in self.told.items()
+            for due, told in by_due.items()
+            if any(one.kind is Kind.ENQUEUED for one in told) and not self.sent[run := envelope.run_id(event, due)]
         ]
 
     def not_replayed(self) -> list[str]:

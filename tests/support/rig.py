@@ -21,7 +21,6 @@ from channelbeat.core.schedule import BeatSchedule
 from channelbeat.engine.book import Book
 from channelbeat.engine.dispatcher import Dispatcher
 from channelbeat.engine.ports import Broker
-from channelbeat.runtime import Alone
 from support.clock import ManualClock
 from support.waiting import eventually
 
@@ -71,6 +70,15 @@ class Recorder:
         return [n.sign for n in self.notices]
 
 
+class Lease:
+    """A Leadership that the test gives and takes away."""
+
+    held = True
+
+    def valid(self) -> bool:
+        return self.held
+
+
 class Rig:
     """One process that may send. `start` and `kill` are what a deployment would do to it; several rigs may share a Redis."""
 
@@ -90,6 +98,7 @@ class Rig:
         self.url, self.owner, self.timeout = url, owner, timeout
         self.clock = clock or ManualClock()
         self.journal = Recorder()
+        self.leadership = Lease()
         self._wrap = wrap
         self._task: asyncio.Task[None] | None = None
         self._lane_tasks = set[asyncio.Task[Any]]()
@@ -107,7 +116,9 @@ class Rig:
     def assemble(self) -> None:
         """An engine that does not run yet."""
         brokers = {s.name: self._wrap(RedisBroker(s, owner=self.owner, timeout=self.timeout)) for s in (self.settings, *self._more)}
-        self.dispatcher = Dispatcher(brokers, journal=self.journal, clock=self.clock, leadership=Alone(), known=lambda layer, key: self.book.knows(layer, key))
+        self.dispatcher = Dispatcher(
+            brokers, journal=self.journal, clock=self.clock, leadership=self.leadership, known=lambda layer, key: self.book.knows(layer, key)
+        )
         self.lane = self.dispatcher.lanes["default"]
         self.book = Book(self.dispatcher)
 

@@ -5,13 +5,13 @@ removal leaves undone, what a store that lost writes is to be given again, and h
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from channelbeat.core.batch import TOMBSTONE, Adopt, Fence, Verdict
+from channelbeat.core.batch import TOMBSTONE, Adopt, Fence, Send, Verdict
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason, code
 from channelbeat.core.planning import Enqueue, Pass, Start, left_over, start
-from channelbeat.core.steps import REPLAYED, Fate, Step, enqueue, entry, outcome
+from channelbeat.core.steps import ENQUEUED, REPLAYED, Fate, Step, enqueue, entry, outcome
 
 RESTORED = "restored"
 """The code of a fence that was raised to where it stood before the store lost it."""
@@ -40,10 +40,12 @@ class Standing:
 
 @dataclass(slots=True)
 class Settlement:
-    """`outcomes` are certain now; `steps` are still to be carried out; then the event goes on at `cursor`."""
+    """`outcomes` are certain now, and so are the occurrences `enqueued` without an answer; `steps` are still to be carried
+    out; then the event goes on at `cursor`."""
 
     cursor: Ms
     outcomes: list[Outcome] = field(default_factory=list)
+    enqueued: list[Occurrence] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
 
 
@@ -58,6 +60,8 @@ def settle(standing: Standing, fence: Fence | None, verdict: Verdict, *, founded
             reached = max(reached or 0, step.item.due)
             told = outcome(step, at=at, fate=_fate_of_unanswered(step, lost))
             settlement.outcomes += [told] if told is not None else []
+            if isinstance(step.item, Send) and isinstance(step.told, Enqueue) and step.fate == ENQUEUED and not lost:
+                settlement.enqueued.append(step.told.occurrence)
     if lost or (verdict is Verdict.NEW and others is not None):
         fence = _raise(settlement, standing, fence, reached, others)
     elif verdict is Verdict.ROLLED_BACK and current is not None and reached is not None:

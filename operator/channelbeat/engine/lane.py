@@ -5,7 +5,6 @@ Whatever is uncertain afterwards (a lost reply, a surprise) makes the event unse
 """
 
 import asyncio
-import gc
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -156,7 +155,6 @@ class Lane:
         if self._complete and not self._roster.unsettled and now >= self._scan:
             self._scan = now + DAY
             await self._look_for_vanished()
-            gc.freeze()  # what is loaded by now stays: each full collection would walk all of it while something is due
 
     async def _look_for_vanished(self) -> None:
         """Events the store has a fence for and nobody knows any more become tombstones; old tombstones are dropped."""

@@ -75,6 +75,8 @@ class Settler:
             return None
         entry.unanswered = ()
         self._journal.record(settlement.outcomes)
+        for occurrence in settlement.enqueued:
+            self._roster.enqueued(entry.key, occurrence, self._clock.now())
         if settlement.steps:
             return _Settling(entry, settlement.steps, settlement.cursor)
         self._roster.settled(entry, settlement.cursor)
