@@ -178,8 +178,8 @@ class Lane:
         self._leading = True
         self._settler.found(verdict, others=self._others)
         self._others = False
+        self._scan = 0  # a tombstone may be among what the store has lost
         if verdict is Verdict.ROLLED_BACK:
-            self._scan = 0  # a tombstone may be among what was lost
             self._tell(Sign.ROLLED_BACK, "its Redis lost its newest writes: what was enqueued in the last minute is enqueued again")
         elif verdict is Verdict.WIPED:
             self._triggers.wiped()
