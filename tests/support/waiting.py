@@ -9,13 +9,13 @@ T = TypeVar("T")
 POLL = 0.001
 
 
-def until(condition: Callable[[], T], within: float = 10, *, what: str = "") -> T:
+def until(condition: Callable[[], T], within: float = 10, *, what: str = "", every: float = POLL) -> T:
     """Calls `condition` until it is true, and answers what it said; AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within:g} s: {what or condition}")
-        time.sleep(POLL)  # noqa: TID251 - between two looks
+        time.sleep(every)  # noqa: TID251 - between two looks
     return value
 
 

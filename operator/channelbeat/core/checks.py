@@ -139,7 +139,7 @@ def warm_up(value: object) -> Ms | str:
 def zone(value: object) -> str:
     """The name of a time zone."""
     try:
-        return zones.zone(value).key if isinstance(value, str) else ""
+        return zones.zone(value if isinstance(value, str) else "").key
     except ValueError:
         raise ValueError(f"must be an IANA time zone name, such as Europe/Berlin or UTC, not {shown(value)}") from None
 
