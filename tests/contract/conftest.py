@@ -1,4 +1,4 @@
-"""A broker on a real Redis, led or not."""
+"""A broker on a real Redis, led or not; and a bench, with workers too."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from channelbeat.broker.sending import RedisBroker
 from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.layer import LayerSettings
+from support import bench as benches
+from support.bench import Bench
 from support.brokers import Opened
 from support.redis import RedisServer
 
@@ -32,3 +34,10 @@ async def broker(opened: Opened, redis_server: RedisServer, redis: "Redis") -> R
     broker = opened(redis_server.url)
     await broker.lead()
     return broker
+
+
+@pytest.fixture
+async def bench(redis_server: RedisServer, redis: "Redis") -> AsyncIterator[Bench]:
+    """Brokers and workers on the session's server, which was empty."""
+    async with benches.opened(redis_server.url, redis) as bench:
+        yield bench

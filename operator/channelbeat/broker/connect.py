@@ -90,6 +90,8 @@ def _of_reply(layer: str, text: str) -> Exception:
                 f"layer {layer!r}: another installation ({owner}) drives it, {since}: stop that one, or give this one a prefix of its own; "
                 "if it is dead, this one takes over once it has been silent for 5 minutes"
             )
+        case "FULL":
+            return WritesRefused(f"layer {layer!r}: the queue of channel {rest} has all the runs it may have: let workers catch up first")
         case "BUSY":
             return Unreachable(f"layer {layer!r}: Redis is not ready ({text})")
         case _ if _REFUSED.search(text):  # Redis 6.2 wraps what a script met in words of its own

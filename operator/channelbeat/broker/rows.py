@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgpack
 
-from channelbeat.core.batch import Adopt, Answer, Answers, Bury, Fence, Item, Look, Send, Skip, Trigger
+from channelbeat.core.batch import QUEUE, Adopt, Answer, Answers, Bury, Fence, Item, Look, Send, Skip, Trigger
 from channelbeat.core.instants import Ms
 
 _LETTERS: Final = {answer.value: answer for answer in Answer}
@@ -14,8 +14,8 @@ _LETTERS: Final = {answer.value: answer for answer in Answer}
 class Rows:
     """Items as the script reads them, and its answers back in the items' order."""
 
-    def __init__(self, layer: Any, items: Sequence[Item]) -> None:
-        self._layer, self._items = layer, items
+    def __init__(self, layer: Any, items: Sequence[Item], *, queue_limit: int) -> None:
+        self._layer, self._items, self._queue_limit = layer, items, queue_limit
         self._events: dict[str, int] = {}
         self.channels: dict[str, int] = {}
         self._rows: list[Any] = []  # the values of all rows, one after the other
@@ -38,7 +38,8 @@ class Rows:
         event = self._events.setdefault(item.event, len(self._events) + 1)
         if type(item) is Send:
             body, channel = self._layer.serialize(item.message), self._channel(item.channel)
-            return ["s", event, item.due, _fence(item), item.hash, _entry(item, None), channel, body]
+            row = [event, item.due, _fence(item), item.hash, _entry(item, None), channel, body]
+            return ["s", *row] if item.tracked is None else ["q", *row, *item.tracked]
         if type(item) is Skip:
             return ["k", event, item.due, _fence(item), item.hash, _entry(item, item.since)]
         if type(item) is Look:
@@ -50,15 +51,21 @@ class Rows:
         trigger: Trigger = item  # type: ignore[assignment]  # the last of the union
         body = self._layer.serialize(trigger.message) if trigger.channel is not None else b""
         channel = self._channel(trigger.channel) if trigger.channel is not None else 0
-        return ["t", event, trigger.token, trigger.forget, channel, body, f"{trigger.token} - triggered"]
+        row = [event, trigger.token, trigger.forget, channel, body, f"{trigger.token} - triggered"]
+        return ["t", *row] if trigger.tracked is None else ["v", *row, *trigger.tracked]
 
     def _channel(self, name: str) -> int:
         return self.channels.setdefault(name, len(self.channels) + 1)
 
     def packed(self) -> bytes:
-        settings = [[self._layer.get_capacity(name), int(self._layer.expiry)] for name in self.channels]
+        settings = [self._setting(name) for name in self.channels]
         # Redis 7.0's cmsgpack refuses msgpack's bin types
         return msgpack.packb([list(self._events), settings, self._rows], use_bin_type=False)  # type: ignore[no-any-return]
+
+    def _setting(self, target: str) -> list[Any]:
+        if target.startswith(QUEUE):
+            return [self._queue_limit, 0, target.removeprefix(QUEUE)]
+        return [self._layer.get_capacity(target), int(self._layer.expiry), ""]
 
     def answers(self, letters: str, extra: Any, room: list[int], expired: list[int]) -> Answers:
         if isinstance(extra, list):  # a Lua table without gaps

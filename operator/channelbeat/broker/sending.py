@@ -11,28 +11,39 @@ from channelbeat.broker import connect, scripts
 from channelbeat.broker.keys import Keys
 from channelbeat.broker.layer import channel_layer
 from channelbeat.broker.rows import Rows, fence
+from channelbeat.broker.upkeep import Upkeep
 from channelbeat.core.batch import Answers, Fence, Item, Verdict
 from channelbeat.core.instants import MINUTE, SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import LayerRefused
 
 KEPT_DECISIONS: Final = 100
+QUEUE_LIMIT: Final = 1_000_000
+"""Runs that one channel's queue may have, beyond which new ones are held back."""
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine is suspended
 
 
-class RedisBroker:
+class RedisBroker(Upkeep):
     """One layer. Not led until `lead` has been called; after Stale or StoreChanged it must be called again.
 
     `silence`: how long another owner must not have been seen before its layer is taken. `ahead`: how much later than
-    Redis's clock a due time may be. `timeout`, in seconds, bounds each reply.
+    Redis's clock a due time may be. `claim`: how long workers' claims last. `timeout`, in seconds, bounds each reply.
     """
 
-    def __init__(self, settings: LayerSettings, *, owner: str, silence: Ms = 5 * MINUTE, ahead: Ms = 5 * SECOND, timeout: float = 5.0) -> None:
-        self.name = settings.name
-        self._owner, self._silence, self._ahead = owner, silence, ahead
+    def __init__(
+        self,
+        settings: LayerSettings,
+        *,
+        owner: str,
+        silence: Ms = 5 * MINUTE,
+        ahead: Ms = 5 * SECOND,
+        claim: Ms = 30 * SECOND,
+        queue_limit: int = QUEUE_LIMIT,
+        timeout: float = 5.0,
+    ) -> None:
         self._layer = channel_layer(settings, timeout=timeout)
-        self._redis = connect.client(settings.url, timeout=timeout)
-        self._keys = Keys(settings.prefix)
+        super().__init__(connect.client(settings.url, timeout=timeout), Keys(settings.prefix), name=settings.name, claim=claim)
+        self._owner, self._silence, self._ahead, self._queue_limit = owner, silence, ahead, queue_limit
         self._lead = self._redis.register_script(scripts.source("lead"))
         self._enqueue = self._redis.register_script(scripts.source("enqueue"))
         self._resign = self._redis.register_script(scripts.source("resign"))
@@ -94,8 +105,8 @@ class RedisBroker:
 
         Raises Unreachable (it may have been carried out), WritesRefused, Stale, StoreChanged (it was not), LayerRefused.
         """
-        rows = Rows(self._layer, items)
-        keys = [self._keys.state, *(self._keys.channel(name) for name in rows.channels)]
+        rows = Rows(self._layer, items, queue_limit=self._queue_limit)
+        keys = [self._keys.state, *(self._keys.target(name) for name in rows.channels)]
         args: list[str | int | bytes] = [self._generation, self._epoch, self._seq, self._ahead, self._keys.logs, KEPT_DECISIONS, rows.packed()]
         start = _steady()
         with connect.errors(self.name):
@@ -116,11 +127,11 @@ class RedisBroker:
             await self._resign(keys=[self._keys.state], args=[self._epoch])
 
     async def backlog(self, channels: Sequence[str]) -> dict[str, int]:
-        """Messages waiting in each channel, those past their expiry included."""
+        """Messages waiting in each channel, those past their expiry included, or runs in each queue (core/batch.py, queue_of)."""
         with connect.errors(self.name):
             pipe = self._redis.pipeline(transaction=False)
             for name in channels:
-                pipe.zcard(self._keys.channel(name))
+                pipe.zcard(self._keys.target(name))
             counts = await pipe.execute(raise_on_error=False)
         return {name: count for name, count in zip(channels, counts, strict=True) if isinstance(count, int)}
 

@@ -48,8 +48,23 @@ class Skip(NamedTuple):
     logged: bool
 
 
+class Tracked(NamedTuple):
+    """A run for our own queue, with its policy as text (core/runs.py)."""
+
+    run: str
+    policy: str
+
+
+QUEUE: Final = "queue:"
+
+
+def queue_of(channel: str) -> str:
+    """The target of tracked runs for this channel; no channel's name has a colon."""
+    return QUEUE + channel
+
+
 class Send(NamedTuple):
-    """Put `message` into `channel` and decide `due`."""
+    """Put `message` into `channel` (when it is `tracked`: into that queue, see queue_of) and decide `due`."""
 
     event: str
     due: Ms
@@ -58,6 +73,7 @@ class Send(NamedTuple):
     logged: bool
     channel: str
     message: Mapping[str, Any]
+    tracked: Tracked | None = None
 
 
 class Trigger(NamedTuple):
@@ -68,6 +84,7 @@ class Trigger(NamedTuple):
     forget: Ms
     channel: str | None
     message: Mapping[str, Any]
+    tracked: Tracked | None = None
 
 
 class Bury(NamedTuple):
@@ -90,6 +107,8 @@ class Answer(Enum):
     FULL = "f"
     WRONG_TYPE = "w"
     EARLY = "e"  # later than Redis's clock allows
+    OVERLAP = "o"  # decided without a run: the event's earlier run is not done; a trigger is not carried out
+    PAUSED = "p"  # decided without a run: the event is paused
     UNSERIALIZABLE = "x"  # the layer's serializer refuses the message; nothing of it was sent
 
 

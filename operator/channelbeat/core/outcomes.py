@@ -51,7 +51,9 @@ class Reason(StrEnum):
     TOO_MANY = "TooMany"  # policy All sends at most 1,000
     EDITED = "Edited"
     REMOVED = "Removed"
-    # skipped
+    # suspended
+    PAUSED = "Paused"  # after too many dead runs in a row
+    # skipped; refused
     PREVIOUS_RUN_ACTIVE = "PreviousRunActive"
     # failed
     NOT_SERIALIZABLE = "NotSerializable"
@@ -107,6 +109,8 @@ class Sign(StrEnum):
     EXPIRED = "Expired"  # messages nobody took in time were dropped by the layer's expiry
     CLOCK_SKEW = "ClockSkew"
     FAULT = "Fault"  # an event was set aside for a fault of ours
+    PAUSED = "Paused"  # an event, after too many dead runs in a row
+    UNATTENDED = "Unattended"  # runs wait, and no runworker of channelbeat listens
     EVICTION = "Eviction"  # its Redis may drop our keys when it runs out of memory
 
 

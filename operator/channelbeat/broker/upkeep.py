@@ -1,0 +1,128 @@
+"""What the leader does for the runs of a layer, and sees of them: it sweeps, reads what has ended, and counts."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from channelbeat.broker import connect, scripts
+from channelbeat.broker.keys import Keys
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.runs import Finished, State, Stats, Sweep
+
+AT_ONCE: Final = 500
+RESULTS: Final = 1_000
+WAITS_LONG: Final[Ms] = 30 * SECOND
+SILENT: Final[Ms] = MINUTE
+_COUNTS: Final = ("ok", "failed", "dead", "expired", "cancelled", "retrying")
+_MOMENTS: Final = ("lastSuccess", "lastFailure", "paused")
+
+
+class Upkeep:
+    """`claim`: how long workers' claims last."""
+
+    def __init__(self, redis: Redis, keys: Keys, *, name: str, claim: Ms) -> None:
+        self._redis, self._keys, self.name, self._claim = redis, keys, name, claim
+        self._sweep = redis.register_script(scripts.source("sweep"))
+
+    async def sweep(self) -> Sweep:
+        with connect.errors(self.name):
+            queued, lost, dead, first, more = await self._sweep(keys=[self._keys.state], args=[self._claim, AT_ONCE])
+        return Sweep(queued, lost, dead, int(float(first)) if first else None, bool(more))
+
+    async def results(self, after: str) -> tuple[str, list[Finished]]:
+        stream = f"{self._keys.root}results"
+        with connect.errors(self.name):
+            if not after:
+                newest: Any = await self._redis.xrevrange(stream, count=1)
+                return (newest[0][0].decode() if newest else "0-0"), []
+            entries: Any = await self._redis.xrange(stream, f"({after}", count=RESULTS)
+        return (entries[-1][0].decode() if entries else after), [finished for _, fields in entries if (finished := _finished(fields)) is not None]
+
+    async def unattended(self) -> dict[str, int]:
+        with connect.errors(self.name):
+            now = await self._now()
+            channels = sorted(name.decode() for name in await self._members(f"{self._keys.root}channels"))
+            waiting = {channel: count for channel, (count, oldest) in (await self._queued(channels)).items() if now - oldest > WAITS_LONG}
+            if not waiting:
+                return {}
+            attended = await self._attended(now)
+        return {channel: count for channel, count in waiting.items() if channel not in attended}
+
+    async def _queued(self, channels: Sequence[str]) -> dict[str, tuple[int, float]]:
+        """Number and oldest of those that have any."""
+        pipe = self._redis.pipeline(transaction=False)
+        for channel in channels:
+            pipe.zcard(self._keys.queue(channel))
+            pipe.zrange(self._keys.queue(channel), 0, 0, withscores=True)
+        found = await pipe.execute(raise_on_error=False)
+        pairs = zip(channels, found[::2], found[1::2], strict=True)
+        return {channel: (count, oldest[0][1]) for channel, count, oldest in pairs if isinstance(oldest, list) and oldest}
+
+    async def _attended(self, now: Ms) -> set[str]:
+        """Channels that a worker listens on which was seen lately."""
+        pipe = self._redis.pipeline(transaction=False)
+        workers: Any = await self._redis.zrangebyscore(f"{self._keys.root}workers", now - SILENT, "+inf")
+        for worker in workers:
+            pipe.hget(self._keys.worker(worker.decode()), "channels")
+        return {channel for listed in await pipe.execute(raise_on_error=False) if isinstance(listed, bytes) for channel in listed.decode().split()}
+
+    async def stats(self, events: Sequence[str]) -> dict[str, Stats]:
+        """Of each event, zeros for one of which nothing is known."""
+        if not events:
+            return {}
+        names = (*_COUNTS, *_MOMENTS)
+        with connect.errors(self.name):
+            found: Any = await self._redis.hmget(f"{self._keys.root}stats", [f"{event} {what}" for event in events for what in names])
+            running = await self._running()
+        rows = (found[start : start + len(names)] for start in range(0, len(found), len(names)))
+        return {event: _stats(row, running[event]) for event, row in zip(events, rows, strict=True)}
+
+    async def _running(self) -> Counter[str]:
+        """Runs in flight by event; they are never many."""
+        pipe = self._redis.pipeline(transaction=False)
+        for channel in await self._members(f"{self._keys.root}channels"):
+            pipe.zrange(self._keys.claims(channel.decode()), 0, -1)
+        claimed = await pipe.execute(raise_on_error=False)
+        return Counter(run.decode().rpartition("/")[0] for runs in claimed if isinstance(runs, list) for run in runs)
+
+    async def in_flight(self, channels: Sequence[str]) -> dict[str, int]:
+        with connect.errors(self.name):
+            pipe = self._redis.pipeline(transaction=False)
+            for channel in channels:
+                pipe.zcard(self._keys.claims(channel))
+            counts = await pipe.execute(raise_on_error=False)
+        return {channel: count for channel, count in zip(channels, counts, strict=True) if isinstance(count, int)}
+
+    async def resume(self, event: str) -> bool:
+        with connect.errors(self.name):
+            async with self._redis.pipeline() as pipe:
+                stats = f"{self._keys.root}stats"
+                pipe.hdel(stats, f"{event} paused")
+                pipe.hdel(stats, f"{event} row")
+                paused, _ = await pipe.execute()
+        return bool(paused)
+
+    async def _now(self) -> Ms:
+        second, micro = await self._redis.time()
+        return int(second) * SECOND + int(micro) // 1_000
+
+    async def _members(self, key: str) -> set[Any]:
+        return await self._redis.smembers(key)
+
+
+def _finished(fields: Any) -> Finished | None:
+    """None for an entry that is none of ours."""
+    try:
+        text = {name.decode(): value.decode(errors="replace") for name, value in fields.items()}
+        state, attempts, at, paused = State(text["state"]), int(text["attempts"]), int(text["at"]), bool(text["paused"])
+        return Finished(text["run"], text["event"], text["channel"], state, attempts, at, text["error"], paused)
+    except (KeyError, ValueError):
+        return None
+
+
+def _stats(row: Sequence[bytes | None], running: int) -> Stats:
+    counts = {what: int(value or 0) for what, value in zip(_COUNTS, row, strict=False)}
+    success, failure, paused = (int(moment.split()[-1]) if moment else None for moment in row[len(_COUNTS) :])
+    return Stats(**counts, running=running, last_success=success, last_failure=failure, paused=paused)
