@@ -8,10 +8,11 @@ from difflib import get_close_matches
 from channelbeat.broker.sending import RedisBroker
 from channelbeat.core import instants, why
 from channelbeat.core.definition import Definition
-from channelbeat.core.instants import Ms
+from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Outcome
+from channelbeat.core.runs import Stats
 from channelbeat.core.why import Explanation
 from channelbeat.engine.book import Book
 from channelbeat.engine.dispatcher import Dispatcher
@@ -44,11 +45,14 @@ class Alone:
 
 
 class Engine:
-    """Everything between a book of schedules and the layers' Redis. `owner` names this installation to other ones."""
+    """Everything between a book of schedules and the layers' Redis. `owner` names this installation to other ones; `claim`
+    is how long a run stays with a worker that gives no sign of life."""
 
-    def __init__(self, layers: Mapping[str, LayerSettings], *, owner: str, journal: Journal, clock: Clock, leadership: Leadership) -> None:
+    def __init__(
+        self, layers: Mapping[str, LayerSettings], *, owner: str, journal: Journal, clock: Clock, leadership: Leadership, claim: Ms = 30 * SECOND
+    ) -> None:
         self._clock = clock
-        brokers: dict[str, Broker] = {name: RedisBroker(settings, owner=owner) for name, settings in layers.items()}
+        brokers: dict[str, Broker] = {name: RedisBroker(settings, owner=owner, claim=claim) for name, settings in layers.items()}
         self._dispatcher = Dispatcher(brokers, journal=journal, clock=clock, leadership=leadership, known=self._known)
         self.book = Book(self._dispatcher)
 
@@ -75,7 +79,8 @@ class Engine:
         definition = self._definition(schedule, event)
         lane = self._dispatcher.lanes[definition.layer]
         fence, entries = await lane.broker.fence(definition.key), await lane.broker.decisions(definition.key)
-        backlog = (await lane.broker.backlog([definition.channel])).get(definition.channel) if definition.channel is not None else None
+        target = definition.target
+        backlog = (await lane.broker.backlog([target])).get(target) if target is not None else None
         log = [why.decided(entry) for entry in entries]
         return why.explain(definition, fence, log, due, now=lane.now(), waiting=lane.waits(definition), backlog=backlog)
 
@@ -85,9 +90,22 @@ class Engine:
         lane = self._dispatcher.lanes.get(definition.layer) if definition is not None else None
         return lane.upcoming(definition.key) if lane is not None and definition is not None else None
 
-    async def backlog(self, layer: str, channels: Sequence[str]) -> dict[str, int]:
-        """Messages waiting in each channel; LayerError when its Redis is away."""
-        return await self._dispatcher.lanes[layer].broker.backlog(channels)
+    async def resume(self, schedule: str, event: str) -> bool:
+        """End the event's pause; False if there was none. UsageError when there is no such event; LayerError when its Redis is away."""
+        definition = self._definition(schedule, event)
+        return await self._dispatcher.lanes[definition.layer].broker.resume(definition.key)
+
+    async def backlog(self, layer: str, targets: Sequence[str]) -> dict[str, int]:
+        """What waits in each channel, or in a channel's queue (queue_of); LayerError when its Redis is away, here and below."""
+        return await self._dispatcher.lanes[layer].broker.backlog(targets)
+
+    async def in_flight(self, layer: str, channels: Sequence[str]) -> dict[str, int]:
+        """Runs of each channel that a worker holds now."""
+        return await self._dispatcher.lanes[layer].broker.in_flight(channels)
+
+    async def stats(self, layer: str, events: Sequence[str]) -> dict[str, Stats]:
+        """What became of the runs of each event, by `namespace/name/event`."""
+        return await self._dispatcher.lanes[layer].broker.stats(events)
 
     def _definition(self, schedule: str, event: str) -> Definition:
         definition = self.book.definition(schedule, event)

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from channelbeat.core.batch import queue_of
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Sign
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.errors import UsageError
 from channelbeat.runtime import Alone, Engine
 from support.clock import ManualClock
+from support.hand import Hand
 from support.redis import RedisServer
 from support.rig import Recorder, schedule
 from support.times import NOON, at
@@ -125,6 +127,33 @@ async def full(running: Running, redis: Redis) -> None:
     await running.until("12:00:20")
 
 
+def tracked(**event: Any) -> BeatSchedule:
+    return schedule({"every": "20s", "retry": {"limit": 0}, **event}, delivery="AtLeastOnce", pauseAfterFailures=1)
+
+
+async def queued(running: Running, redis: Redis) -> None:
+    await running.start(tracked())
+    await running.until("12:00:20")
+
+
+async def not_finished(running: Running, redis: Redis) -> None:
+    await running.start(tracked(every="10s", overlap="Skip"))
+    await running.until("12:00:20")
+
+
+async def paused(running: Running, redis: Redis) -> None:
+    await running.start(tracked(every="10s"))
+    await running.until("12:00:10")
+    await Hand(redis).work("failed", "Error: no")
+    await running.until("12:00:20")
+
+
+async def queue_overwritten(running: Running, redis: Redis) -> None:
+    await redis.set("channelbeat:asgi:queue:c", "no queue")
+    await running.start(tracked())
+    await running.until("12:00:20")
+
+
 async def unsendable(running: Running, redis: Redis) -> None:
     plain = daily()
     events = tuple(replace(event, fields={"n": 2**70}) for event in plain.spec.events)
@@ -169,6 +198,13 @@ async def coming(running: Running, redis: Redis) -> None:
         (held, "has not been decided yet"),
         (held, "holds something that is no channel"),
         (full, "channel c is full"),
+        (
+            queued,
+            "What a worker made of it is told by `channelbeat run show default/t/e/2025-06-02T12:00:20Z`. Runs that wait",
+        ),
+        (not_finished, "an earlier run was not finished, and overlap is Skip"),
+        (paused, "the event was paused then, after too many dead runs in a row"),
+        (queue_overwritten, "the key of the queue of channel c holds something that is no queue"),
         (edited, "it had not been sent when the event was edited"),
         (removed, "it had not been sent when the event was removed"),
         (coming, "has not come yet"),
@@ -226,6 +262,8 @@ async def test_what_does_not_run_here_is_said_with_what_does(running: Running, n
     assert str(refused.value) == says
     with pytest.raises(UsageError):
         await running.engine.trigger(name, event, NOON)
+    with pytest.raises(UsageError):
+        await running.engine.resume(name, event)
 
 
 async def test_next_fire_and_backlog(running: Running) -> None:
@@ -236,3 +274,19 @@ async def test_next_fire_and_backlog(running: Running) -> None:
     assert upcoming.due == at("12:00:40")
     assert running.engine.next_fire("default/t", "unknown") is None
     assert await running.engine.backlog("default", ["c", "none"]) == {"c": 1, "none": 0}
+
+
+async def test_what_is_known_of_an_event_s_runs(running: Running, redis: Redis) -> None:
+    await running.start(tracked(), schedule({"every": "20s"}, name="plain", channel="p"))
+    await running.until("12:00:40")
+    engine, hand = running.engine, Hand(redis)
+    assert await engine.backlog("default", ["c", queue_of("c"), "p"]) == {"c": 0, "queue:c": 2, "p": 2}
+    assert await hand.take() is not None
+    second = await hand.take()
+    assert second is not None
+    assert await engine.in_flight("default", ["c", "none"]) == {"c": 2, "none": 0}
+    await hand.settle(second, "failed", "Error: no")
+    stats = (await engine.stats("default", ["default/t/e", "default/plain/e"])).values()
+    assert [(s.ok, s.failed, s.dead, s.running, s.paused is not None) for s in stats] == [(0, 1, 1, 1, True), (0, 0, 0, 0, False)]
+    assert [await engine.resume("default/t", "e"), await engine.resume("default/t", "e")] == [True, False]
+    assert (await engine.stats("default", ["default/t/e"]))["default/t/e"].paused is None

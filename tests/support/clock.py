@@ -16,15 +16,24 @@ class ManualClock:
         self._now = int(time.time() * 1000) - HOUR if now is None else now  # noqa: TID251 - where it starts
         self._passed: Ms = 0
         self._moved = asyncio.Event()
-        self._sleeping: dict[object, tuple[Ms | None, asyncio.Event]] = {}
+        self._sleeping: dict[object, tuple[Ms | None, asyncio.Event, bool]] = {}
 
     def now(self) -> Ms:
         return self._now
 
     @property
     def sleepers(self) -> int:
-        """How many wait for a time that has not come; one that is only about to wake does not count."""
-        return sum(not wake.is_set() and (until is None or self._passed < until) for until, wake in self._sleeping.values())
+        """How many wait for a time that has not come; one that is only about to wake does not count, nor does a layer's upkeep."""
+        return self._asleep(upkeep=False)
+
+    @property
+    def upkeep_sleepers(self) -> int:
+        """The same for layers' upkeep, which goes on beside all else."""
+        return self._asleep(upkeep=True)
+
+    def _asleep(self, *, upkeep: bool) -> int:
+        sleeping = (until is None or self._passed < until for until, wake, kind in self._sleeping.values() if kind is upkeep and not wake.is_set())
+        return sum(sleeping)
 
     def advance(self, by: Ms) -> None:
         """Let time pass: those whose time has come wake at their next turn."""
@@ -39,7 +48,8 @@ class ManualClock:
 
     async def sleep_until(self, due: Ms | None, wake: asyncio.Event) -> None:
         sleeper, until = object(), None if due is None else self._passed + due - self._now
-        self._sleeping[sleeper] = (until, wake)
+        task = asyncio.current_task()
+        self._sleeping[sleeper] = (until, wake, task is not None and task.get_name().startswith("upkeep"))
         try:
             while not wake.is_set() and (until is None or self._passed < until):
                 waits = [asyncio.ensure_future(event.wait()) for event in (wake, self._moved)]

@@ -17,6 +17,7 @@ from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Kind, Notice, Outcome, Sign
 from channelbeat.core.parse import parse
+from channelbeat.core.runs import Finished
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.engine.book import Book
 from channelbeat.engine.dispatcher import Dispatcher
@@ -45,12 +46,16 @@ class Recorder:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.notices: list[Notice] = []
+        self.runs: list[Finished] = []
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         self.outcomes += outcomes
 
     def tell(self, notice: Notice) -> None:
         self.notices.append(notice)
+
+    def finished(self, runs: Sequence[Finished]) -> None:
+        self.runs += runs
 
     def counts(self, schedule: str | None = None) -> Counter[str]:
         """Occurrences by kind, or kind/Reason: of all schedules, or of one."""
@@ -89,13 +94,14 @@ class Rig:
         clock: ManualClock | None = None,
         owner: str = "us",
         timeout: float = 2.0,
+        claim: Ms = 30 * SECOND,
         wrap: Callable[[Broker], Broker] = lambda b: b,
         more_layers: Sequence[str] = (),
         **options: Any,
     ) -> None:
         self.settings = LayerSettings(**{"name": "default", "url": url, "capacity": 1_000_000, **options})
         self._more = [replace(self.settings, name=name, prefix=name) for name in more_layers]
-        self.url, self.owner, self.timeout = url, owner, timeout
+        self.url, self.owner, self.timeout, self.claim = url, owner, timeout, claim
         self.clock = clock or ManualClock()
         self.journal = Recorder()
         self.leadership = Lease()
@@ -115,7 +121,8 @@ class Rig:
 
     def assemble(self) -> None:
         """An engine that does not run yet."""
-        brokers = {s.name: self._wrap(RedisBroker(s, owner=self.owner, timeout=self.timeout)) for s in (self.settings, *self._more)}
+        all_settings = (self.settings, *self._more)
+        brokers = {s.name: self._wrap(RedisBroker(s, owner=self.owner, claim=self.claim, timeout=self.timeout)) for s in all_settings}
         self.dispatcher = Dispatcher(
             brokers, journal=self.journal, clock=self.clock, leadership=self.leadership, known=lambda layer, key: self.book.knows(layer, key)
         )
@@ -152,7 +159,8 @@ class Rig:
 
     def is_idle(self) -> bool:
         lanes = self.dispatcher.lanes.values()
-        return all(lane.led.is_set() and lane.resting for lane in lanes) and self.clock.sleepers >= len(lanes)
+        asleep = min(self.clock.sleepers, self.clock.upkeep_sleepers)
+        return all(lane.led.is_set() and lane.resting for lane in lanes) and asleep >= len(lanes)
 
     async def pass_time(self, length: Ms, step: Ms = SECOND) -> None:
         """Let time pass in steps, idle after each."""

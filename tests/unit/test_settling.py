@@ -26,6 +26,8 @@ CRON = definition({"cron": "* * * * *"})
 JITTERED = definition({"cron": "* * * * *", "jitter": "59s"})  # 12:01:00 is to be sent at 12:01:27.706
 SUSPENDED = definition({"every": "10s", "suspend": True})
 GROUP = compile_schedule(schedule({"every": "10s"}, group="g"))[0]
+TRACKED = definition({"every": "10s"}, delivery="AtLeastOnce")
+ALONE = definition({"every": "10s", "overlap": "Skip"}, delivery="AtLeastOnce", pauseAfterFailures=3)
 NAMES = {EVERY.hash: "every", CRON.hash: "cron", SUSPENDED.hash: "suspended", TOMBSTONE: "tombstone"}
 
 
@@ -41,8 +43,8 @@ def skipped(since: str, until: str) -> Step:
     return skip(EVERY, left_over(EVERY, at(since), at(until), Reason.POLICY_SKIP))
 
 
-def fence(due: str, under: Definition | str = EVERY) -> Fence:
-    return Fence(at(due), under if isinstance(under, str) else under.hash, "enqueued")
+def fence(due: str, under: Definition | str = EVERY, word: str = "enqueued") -> Fence:
+    return Fence(at(due), under if isinstance(under, str) else under.hash, word)
 
 
 def known(
@@ -177,6 +179,44 @@ def test_a_reply_that_was_lost(standing: Standing, stored: Fence | None, expecte
     assert settled(standing, stored) == expected
 
 
+OVERLAP, PAUSED = "skipped/PreviousRunActive", "suspended/Paused"
+
+
+@pytest.mark.parametrize(
+    ("under", "unanswered", "stored", "expected"),
+    [
+        pytest.param(ALONE, ["12:00:20"], fence("12:00:20"), ["enqueued 1 to 12:00:20", "on from 12:00:20"], id="its code says that it became a run"),
+        pytest.param(ALONE, ["12:00:20"], fence("12:00:20", word=OVERLAP), [f"{OVERLAP} 1 to 12:00:20", "on from 12:00:20"], id="or that another was active"),
+        pytest.param(ALONE, ["12:00:20"], fence("12:00:20", word=PAUSED), [f"{PAUSED} 1 to 12:00:20", "on from 12:00:20"], id="or that it was paused"),
+        pytest.param(ALONE, ["12:00:20"], fence("12:00:10"), ["on from 12:00:10"], id="it stands before it: nothing became of it yet"),
+        pytest.param(
+            ALONE,
+            ["12:00:20"],
+            fence("12:00:30", word=OVERLAP),
+            ["unknown/ReplyLost 1 to 12:00:20", "on from 12:00:30"],
+            id="another leader has moved it on: what became of it is not known",
+        ),
+        pytest.param(
+            ALONE,
+            ["12:00:20", "12:00:30"],
+            fence("12:00:30", word=OVERLAP),
+            ["unknown/ReplyLost 1 to 12:00:20", f"{OVERLAP} 1 to 12:00:30", "on from 12:00:30"],
+            id="of several, as a replay sends them, it tells of the last",
+        ),
+        pytest.param(TRACKED, ["12:00:20"], fence("12:00:30"), ["enqueued 1 to 12:00:20", "on from 12:00:30"], id="a run that nothing stands in the way of"),
+    ],
+)
+def test_what_the_fence_says_of_a_run_whose_reply_was_lost(under: Definition, unanswered: list[str], stored: Fence, expected: list[str]) -> None:
+    assert settled(known(under, under, unanswered=[sent(due, under) for due in unanswered]), stored) == expected
+
+
+@pytest.mark.parametrize(("word", "remembered"), [("enqueued", ["12:00:20"]), (OVERLAP, []), (PAUSED, [])])
+def test_only_what_became_a_run_is_given_again_to_a_store_that_lost_it(word: str, remembered: list[str]) -> None:
+    standing = known(ALONE, ALONE, unanswered=[sent("12:00:20", ALONE)])
+    settlement = settle(standing, fence("12:00:20", word=word), Verdict.SAME, founded=at("10:00:00"), at=at("12:01:00"))
+    assert [short(o.due) for o in settlement.enqueued] == remembered
+
+
 @pytest.mark.parametrize(
     ("verdict", "standing", "stored", "expected"),
     [
@@ -267,6 +307,17 @@ def test_what_a_removal_leaves_undone_is_not_sent_by_its_successor_as_well() -> 
     made = compile_schedule(schedule({"every": "10s"}), created=at("12:00:25"))[0]
     settlement = settle(known(EVERY, made, since="12:00:40", broken=Reason.REMOVED), fence("12:00:10"), Verdict.SAME, founded=at("10:00:00"), at=at("12:01:00"))
     assert told(settlement) == ["adopt every at 12:00:25: missed/Removed 1 to 12:00:20", "on from 12:00:25"]
+
+
+def test_a_tracked_step_carries_its_run_and_how_to_handle_it() -> None:
+    item = sent("12:00:20", ALONE).item
+    assert isinstance(item, Send)
+    assert item.channel == "queue:c"
+    assert item.tracked == ALONE.tracked("default/t/e/2025-06-02T12:00:20Z")
+    assert item.message["beat"]["run"] == "default/t/e/2025-06-02T12:00:20Z"
+    plain = sent("12:00:20").item
+    assert isinstance(plain, Send)
+    assert (plain.channel, plain.tracked) == ("c", None)
 
 
 def test_each_kind_of_step_says_what_it_carries() -> None:

@@ -19,6 +19,7 @@ def definition(event: dict[str, Any], **spec: Any) -> Definition:
 MINUTELY = definition({"cron": "* * * * *"})
 OFTEN = definition({"every": "5s"})
 GROUPED = definition({"cron": "* * * * *"}, group="g")
+TRACKED = definition({"cron": "* * * * *"}, delivery="AtLeastOnce")
 NOW = at("12:10:30")
 
 
@@ -48,6 +49,8 @@ def asked(
         ("missed/Edited", "it had not been sent when the event was edited, and an edit makes up for nothing before it"),
         ("missed/Removed", "it had not been sent when the event was removed"),
         ("suspended", "the event was suspended then"),
+        ("suspended/Paused", "the event was paused then, after too many dead runs in a row"),
+        ("skipped/PreviousRunActive", "an earlier run was not finished, and overlap is Skip, or is BufferOne and another run waited already"),
         ("failed/NotSerializable", "the layer's serializer refuses its message"),
         ("unknown/ReplyLost", "Redis's reply was lost between its fence and its group_send, so it may not have been sent; it is not sent again"),
         ("lost/StoreRolledBack", "it had been enqueued when Redis lost its newest writes, longer ago than a minute, so it was not sent again"),
@@ -95,6 +98,8 @@ def test_of_a_moment_that_is_no_due_time_its_neighbours_are_named() -> None:
     [
         (asked("12:10:00"), "look for run default/t/e/2025-06-02T12:10:00Z in the worker's log; 3 messages wait in channel c now."),
         (asked("12:10:00", backlog=None), "an unknown number of messages wait in channel c now."),
+        (asked("12:10:00", of=TRACKED), "`channelbeat run show default/t/e/2025-06-02T12:10:00Z`. Runs that wait in channelbeat's queue of channel c now: 3."),
+        (asked("12:10:00", of=TRACKED, backlog=None), "Runs that wait in channelbeat's queue of channel c now: not known."),
         (asked("12:10:00", of=GROUPED, backlog=None), "It went to the consumers that were in group g at that moment; a group keeps no queue."),
     ],
 )
@@ -104,14 +109,16 @@ def test_beyond_the_queue_it_says_where_to_look(explained: Explanation, says: st
 
 
 @pytest.mark.parametrize(
-    ("reason", "says"),
+    ("of", "reason", "says"),
     [
-        (Reason.CHANNEL_FULL, "It is held back now: channel c is full; start or add workers, or raise the layer's capacity."),
-        (Reason.WRONG_TYPE, "It is held back now: the key of channel c holds something that is no channel; delete or rename that key."),
+        (MINUTELY, Reason.CHANNEL_FULL, "It is held back now: channel c is full; start or add workers, or raise the layer's capacity."),
+        (MINUTELY, Reason.WRONG_TYPE, "It is held back now: the key of channel c holds something that is no channel; delete or rename that key."),
+        (TRACKED, Reason.CHANNEL_FULL, "It is held back now: the queue of channel c is full; start or add workers."),
+        (TRACKED, Reason.WRONG_TYPE, "It is held back now: the key of the queue of channel c holds something that is no queue; delete or rename that key."),
     ],
 )
-def test_what_is_held_back_says_why(reason: Reason, says: str) -> None:
-    explained = asked("12:10:00", stands=fence("12:08:00"), waiting=reason)
+def test_what_is_held_back_says_why(of: Definition, reason: Reason, says: str) -> None:
+    explained = asked("12:10:00", of=of, stands=fence("12:08:00"), waiting=reason)
     assert explained.sentences[-1] == says
     assert explained.facts["held"] == reason
 

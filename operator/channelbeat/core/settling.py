@@ -4,6 +4,7 @@ removal leaves undone, what a store that lost writes is to be given again, and h
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from channelbeat.core.batch import TOMBSTONE, Adopt, Fence, Send, Verdict
 from channelbeat.core.definition import Definition
@@ -11,8 +12,9 @@ from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason, code
 from channelbeat.core.planning import Enqueue, Pass, Start, left_over, start
-from channelbeat.core.steps import ENQUEUED, REPLAYED, Fate, Step, enqueue, entry, outcome
+from channelbeat.core.steps import DECLINED, ENQUEUED, REPLAYED, Fate, Step, enqueue, entry, outcome
 
+_DECLINED: Final = {code(*fate): fate for fate in DECLINED.values()}
 RESTORED = "restored"
 """The code of a fence that was raised to where it stood before the store lost it."""
 
@@ -58,9 +60,10 @@ def settle(standing: Standing, fence: Fence | None, verdict: Verdict, *, founded
     for step in standing.unanswered:
         if lost or _carried_out(step, fence):
             reached = max(reached or 0, step.item.due)
-            told = outcome(step, at=at, fate=_fate_of_unanswered(step, lost))
+            fate = _fate_of_unanswered(step, None if lost else fence)
+            told = outcome(step, at=at, fate=fate)
             settlement.outcomes += [told] if told is not None else []
-            if isinstance(step.item, Send) and isinstance(step.told, Enqueue) and step.fate == ENQUEUED and not lost:
+            if isinstance(step.item, Send) and isinstance(step.told, Enqueue) and (fate or step.fate) == ENQUEUED:
                 settlement.enqueued.append(step.told.occurrence)
     if lost or (verdict is Verdict.NEW and others is not None):
         fence = _raise(settlement, standing, fence, reached, others)
@@ -74,11 +77,18 @@ def _carried_out(step: Step, fence: Fence | None) -> bool:
     return fence is not None and fence.hash == step.item.hash and step.item.due <= fence.due
 
 
-def _fate_of_unanswered(step: Step, lost: bool) -> Fate | None:
-    """None: as planned. A group's message follows its fence, so a fence without an answer leaves it open."""
-    if lost and isinstance(step.told, Enqueue):
+def _fate_of_unanswered(step: Step, fence: Fence | None) -> Fate | None:
+    """None: as planned. A group's message follows its fence, so a fence without an answer leaves it open; what the layer
+    may have declined is open once the fence has moved on. `fence` None: the store that could have said is gone."""
+    if not isinstance(step.told, Enqueue):
+        return None
+    if fence is None:
         return Kind.UNKNOWN, Reason.STORE_WIPED
-    return (Kind.UNKNOWN, Reason.REPLY_LOST) if step.grouped else None
+    if step.grouped:
+        return Kind.UNKNOWN, Reason.REPLY_LOST
+    if step.definition is None or not step.definition.may_be_declined:
+        return None
+    return _DECLINED.get(fence.code) if fence.due == step.item.due else (Kind.UNKNOWN, Reason.REPLY_LOST)
 
 
 def _raise(settlement: Settlement, standing: Standing, fence: Fence | None, reached: Ms | None, others: Ms | None) -> Fence | None:

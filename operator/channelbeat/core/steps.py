@@ -1,10 +1,10 @@
 """A decision on its way: the item that carries it out, and the outcome that is told once it is known to be carried out."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
 
 from channelbeat.core import envelope
-from channelbeat.core.batch import Adopt, Send, Skip
+from channelbeat.core.batch import Adopt, Answer, Send, Skip
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
@@ -14,6 +14,11 @@ from channelbeat.core.planning import Decision, Enqueue, Pass
 Fate: TypeAlias = tuple[Kind, Reason]
 ENQUEUED: Fate = (Kind.ENQUEUED, Reason.NONE)
 REPLAYED: Fate = (Kind.ENQUEUED, Reason.REPLAYED)
+DECLINED: Final[Mapping[Answer, Fate]] = {
+    Answer.OVERLAP: (Kind.SKIPPED, Reason.PREVIOUS_RUN_ACTIVE),
+    Answer.PAUSED: (Kind.SUSPENDED, Reason.PAUSED),
+}
+"""A send that was carried out, in that its due time is decided, and made no run."""
 
 
 class Step(NamedTuple):
@@ -34,10 +39,11 @@ def steps(definition: Definition, decisions: Sequence[Decision]) -> list[Step]:
 
 def enqueue(definition: Definition, occurrence: Occurrence, fate: Fate = ENQUEUED) -> Step:
     due, logged = occurrence.due, definition.logged
-    if definition.channel is None:  # the fence of a group comes first, its message afterwards
+    if definition.target is None:  # the fence of a group comes first, its message afterwards
         return Step(Skip(definition.key, due, definition.hash, code(*fate), None, logged), definition, Enqueue(occurrence), fate, grouped=True)
-    message = definition.message(envelope.run_id(definition.key, due), due)
-    return Step(Send(definition.key, due, definition.hash, code(*fate), logged, definition.channel, message), definition, Enqueue(occurrence), fate)
+    run = envelope.run_id(definition.key, due)
+    send = Send(definition.key, due, definition.hash, code(*fate), logged, definition.target, definition.message(run, due), definition.tracked(run))
+    return Step(send, definition, Enqueue(occurrence), fate)
 
 
 def skip(definition: Definition, passed: Pass) -> Step:

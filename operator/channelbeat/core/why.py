@@ -21,7 +21,8 @@ _OF_CODE: Final = {
     "missed/Edited": "it had not been sent when the event was edited, and an edit makes up for nothing before it",
     "missed/Removed": "it had not been sent when the event was removed",
     "suspended": "the event was suspended then",
-    "skipped/PreviousRunActive": "the run before it was not finished, and overlap is Skip",
+    "suspended/Paused": "the event was paused then, after too many dead runs in a row",
+    "skipped/PreviousRunActive": "an earlier run was not finished, and overlap is Skip, or is BufferOne and another run waited already",
     "failed/NotSerializable": "the layer's serializer refuses its message",
     "failed/GroupSendFailed": "its group_send failed; it is not sent again",
     "unknown/ReplyLost": "Redis's reply was lost between its fence and its group_send, so it may not have been sent; it is not sent again",
@@ -119,6 +120,12 @@ def _beyond(definition: Definition, code: str, facts: dict[str, Any]) -> list[st
     if definition.group is not None:
         return [f"It went to the consumers that were in group {definition.group} at that moment; a group keeps no queue."]
     backlog = facts["backlog"]
+    if definition.policy is not None:
+        waiting = "not known" if backlog is None else backlog
+        return [
+            f"What a worker made of it is told by `channelbeat run show {facts['run']}`. "
+            f"Runs that wait in channelbeat's queue of channel {definition.channel} now: {waiting}."
+        ]
     waits = f"{'an unknown number of' if backlog is None else backlog} messages wait in channel {definition.channel} now"
     return [f"What a worker made of it is not known under BestEffort: look for run {facts['run']} in the worker's log; {waits}."]
 
@@ -144,10 +151,13 @@ def _neighbours(definition: Definition, at: Ms) -> list[str]:
 
 
 def _held(definition: Definition, reason: Reason) -> str:
+    tracked = definition.policy is not None
+    channel = f"{'the queue of ' if tracked else ''}channel {definition.channel}"
     match reason:
         case Reason.CHANNEL_FULL:
-            return f"channel {definition.channel} is full; start or add workers, or raise the layer's capacity"
+            cure = "start or add workers" if tracked else "start or add workers, or raise the layer's capacity"
+            return f"{channel} is full; {cure}"
         case Reason.WRONG_TYPE:
-            return f"the key of channel {definition.channel} holds something that is no channel; delete or rename that key"
+            return f"the key of {channel} holds something that is no {'queue' if tracked else 'channel'}; delete or rename that key"
         case _:
             return str(reason)

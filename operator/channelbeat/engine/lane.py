@@ -83,7 +83,16 @@ class Lane:
 
     def waits(self, definition: Definition) -> Reason | None:
         """Why the event's channel takes nothing now, None if it does."""
-        return self._roster.waiting.reason(definition.channel)
+        return self._roster.waiting.reason(definition.target)
+
+    def definition(self, key: str) -> Definition | None:
+        """The event as it runs, None if it does not."""
+        entry = self._roster.entries.get(key)
+        return entry.current if entry is not None else None
+
+    @property
+    def leading(self) -> bool:
+        return self._leading and self._leadership.valid()
 
     def upcoming(self, key: str) -> Occurrence | None:
         """The event's next occurrence, None if there is none or it is not known yet."""

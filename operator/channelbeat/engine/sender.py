@@ -13,7 +13,7 @@ from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason, code
 from channelbeat.core.planning import Enqueue, Plan, plan
-from channelbeat.core.steps import Fate, Step, outcome, steps
+from channelbeat.core.steps import DECLINED, ENQUEUED, Fate, Step, outcome, steps
 from channelbeat.engine.agenda import Entry
 from channelbeat.engine.ports import Broker, Clock, Journal
 from channelbeat.engine.roster import Roster
@@ -24,7 +24,8 @@ GROUPS_AT_ONCE: Final = 16
 ROUND: Final = 10 * BATCH
 """About how many items a round sends, so that changes are taken in and unsettled events settled in between."""
 AT_ONCE: Final = 100
-"""Occurrences of one event in a round, so that a long backlog of some lets others in between."""
+"""Occurrences of one event in a batch, so that a long backlog of some lets others in between. Of one that may be declined
+a single one: should the answer be lost, the fence's own code says what became of it."""
 _BLOCKS: Final = {Answer.FULL: Reason.CHANNEL_FULL, Answer.WRONG_TYPE: Reason.WRONG_TYPE}
 
 
@@ -80,12 +81,12 @@ class Sender:
         if definition is None or entry.cursor is None:
             return None
         try:
-            if not again and not definition.suspended and (reason := self._roster.waiting.reason(definition.channel)) is not None:
+            if not again and not definition.suspended and (reason := self._roster.waiting.reason(definition.target)) is not None:
                 self._join(entry, definition, reason, now)
                 return None
-            planned = _portion(plan(definition, entry.cursor, now, entry.upcoming), until)
+            planned = _portion(plan(definition, entry.cursor, now, entry.upcoming), until, 1 if definition.may_be_declined else AT_ONCE)
             if again and not any(isinstance(decision, Enqueue) for decision in planned.decisions):
-                self._roster.waiting.spare(definition.channel)
+                self._roster.waiting.spare(definition.target)
             if planned.decisions:
                 return _Sending(entry, steps(definition, planned.decisions), planned.upcoming)
         except Exception as fault:  # noqa: BLE001 - see set_aside
@@ -98,10 +99,10 @@ class Sender:
         """Its channel is known to take nothing: it is not asked. What came due since the last look waits with the others."""
         cursor = entry.cursor or 0
         oldest = entry.upcoming or definition.timetable.next(cursor)
-        if oldest is None or oldest.fires > now or definition.channel is None:
+        if oldest is None or oldest.fires > now or definition.target is None:
             self._next(entry, oldest)
             return
-        self._roster.waiting.add(entry, definition.channel, oldest.due, reason, now)
+        self._roster.waiting.add(entry, definition.target, oldest.due, reason, now)
         decisions, upcoming = plan(definition, max(cursor, entry.told), now)
         self._tell_held(entry, steps(definition, decisions), reason)
         self._next(entry, upcoming)
@@ -124,7 +125,7 @@ class Sender:
         self._under_way.discard(entry)
         for position, step in enumerate(work.steps):
             answer = answers.answers[place + position]
-            if answer is not Answer.DONE:
+            if answer is not Answer.DONE and answer not in DECLINED:
                 entry.upcoming = None
                 self._not_done(work, position, answer, answers.extra.get(place + position, ""))
                 break
@@ -132,9 +133,10 @@ class Sender:
             if step.grouped:
                 self._grouped[entry.key].append(step)
                 continue
-            if isinstance(step.item, Send) and isinstance(step.told, Enqueue):
+            fate = step.fate if answer is Answer.DONE else DECLINED[answer]
+            if fate == ENQUEUED and isinstance(step.item, Send) and isinstance(step.told, Enqueue):
                 self._roster.enqueued(entry.key, step.told.occurrence, at)
-            told = outcome(step, at=at, note=work.note)
+            told = outcome(step, at=at, fate=fate, note=work.note)
             if told is not None:
                 outcomes.append(told)
         else:
@@ -168,8 +170,8 @@ class Sender:
             entry.unanswered = tuple(work.steps)
 
     def _hold(self, entry: Entry, held: list[Step], reason: Reason, now: Ms) -> None:
-        if held and entry.current is not None and entry.current.channel is not None:
-            self._roster.waiting.add(entry, entry.current.channel, held[0].item.due, reason, now)
+        if held and entry.current is not None and entry.current.target is not None:
+            self._roster.waiting.add(entry, entry.current.target, held[0].item.due, reason, now)
             self._tell_held(entry, held, reason)
 
     def _tell_held(self, entry: Entry, held: list[Step], reason: Reason) -> None:
@@ -215,13 +217,13 @@ def _passed_over(entry: Entry, step: Step, error: str) -> _Sending:
     return _Sending(entry, [instead], entry.current.timetable.next(item.due) if entry.current is not None else None, note=note)
 
 
-def _portion(planned: Plan, until: Ms | None) -> Plan:
-    """As much of a plan as may be sent now: at least one, but nothing else due after `until`, and no more than AT_ONCE."""
+def _portion(planned: Plan, until: Ms | None, most: int) -> Plan:
+    """As much of a plan as may be sent now: at least one, but nothing else due after `until`, and no more than `most`."""
     decisions = planned.decisions
     if len(decisions) == 1:
         return planned
     one = 1 if decisions and isinstance(decisions[0], Enqueue) else 2
     for place, decision in enumerate(decisions[one:], start=one):
-        if isinstance(decision, Enqueue) and (place >= AT_ONCE or (until is not None and decision.occurrence.due > until)):
+        if isinstance(decision, Enqueue) and (place >= most or (until is not None and decision.occurrence.due > until)):
             return Plan(decisions[:place], decision.occurrence)
     return planned

@@ -8,7 +8,7 @@ from channelbeat.core.batch import Adopt, Answer, Answers, Fence, Look, Verdict
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.settling import Standing, settle
-from channelbeat.core.steps import outcome
+from channelbeat.core.steps import DECLINED, outcome
 from channelbeat.engine.agenda import Entry
 from channelbeat.engine.ports import Broker, Clock, Journal
 from channelbeat.engine.roster import Roster
@@ -91,12 +91,13 @@ class Settler:
     def _answered_one(self, work: _Settling, answers: Answers, place: int, at: Ms) -> None:
         entry = work.entry
         for position, step in enumerate(work.steps, start=place):
-            if answers.answers[position] is not Answer.DONE:
+            answer = answers.answers[position]
+            if answer is not Answer.DONE and answer not in DECLINED:
                 break  # a full channel, most likely: still unsettled, it goes on from where its fence is then
             entry.cursor = step.item.due
             if isinstance(step.item, Adopt):
                 work.cursor = max(work.cursor, answers.extra[position])
-            told = outcome(step, at=at)
+            told = outcome(step, at=at, fate=DECLINED.get(answer))
             self._journal.record([told] if told is not None else [])
         else:
             self._roster.settled(entry, work.cursor)

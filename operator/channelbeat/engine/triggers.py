@@ -83,9 +83,11 @@ class Triggers:
 
     async def _try(self, asked: _Asked, now: Ms) -> None:
         definition = asked.definition
-        message = definition.message(envelope.trigger_id(definition.key, asked.token), asked.token)
+        run = envelope.trigger_id(definition.key, asked.token)
+        message = definition.message(run, asked.token)
+        item = Trigger(definition.key, asked.token, now - REMEMBERED, definition.target, message, definition.tracked(run))
         try:
-            answers = await self._submission.enqueue([Trigger(definition.key, asked.token, now - REMEMBERED, definition.channel, message)])
+            answers = await self._submission.enqueue([item])
         except Unreachable:
             asked.unanswered = True
             raise
@@ -100,6 +102,8 @@ class Triggers:
                 self._answer(asked, Kind.ENQUEUED, Reason.TRIGGERED)
             case Answer.DUPLICATE:
                 self._answer(asked, Kind.REFUSED, Reason.DUPLICATE)
+            case Answer.OVERLAP:
+                self._answer(asked, Kind.REFUSED, Reason.PREVIOUS_RUN_ACTIVE)
             case Answer.UNSERIALIZABLE:
                 self._answer(asked, Kind.FAILED, Reason.NOT_SERIALIZABLE, str(answers.extra[0]))
             case answer:
