@@ -156,10 +156,6 @@ def test_a_broken_event_costs_that_event(intake: Intake) -> None:
             {"channelLayer": {"name": "narrow"}},
             "spec.channelLayer.name: layer 'narrow' may not be used from namespace 'default': add that to its allowedNamespaces",
         ),
-        (
-            {"delivery": "AtLeastOnce"},
-            "spec.delivery: AtLeastOnce needs channelbeat's own queue, which does not exist yet: until then, write delivery: BestEffort",
-        ),
     ],
 )
 def test_a_good_manifest_that_cannot_run_here_is_parked_with_a_sentence(intake: Intake, spec: dict[str, Any], fault: str) -> None:

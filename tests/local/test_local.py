@@ -21,7 +21,15 @@ PROJECT = Path(__file__).parent / "project"
 Start = Callable[..., Local]
 
 
-def beat(name: str = "prints", channel: str = "prints", every: str = "1s", text: str = "hello", type: str = "say", extra: str = "") -> str:
+OURS = json.dumps({"INSTALLED_APPS": ["channelbeat.worker", "channels"]})
+
+
+def tracked(type: str, event: str = "", spec: str = "", every: str = "1h") -> str:
+    """Due only when it is triggered, unless `every` says otherwise."""
+    return beat(every=every, type=type, event=f", {event}" if event else "", extra=f"  delivery: AtLeastOnce\n{spec}")
+
+
+def beat(name: str = "prints", channel: str = "prints", every: str = "1s", text: str = "hello", type: str = "say", event: str = "", extra: str = "") -> str:
     return f"""
 apiVersion: channelbeat.dev/v1alpha1
 kind: BeatSchedule
@@ -29,7 +37,7 @@ metadata: {{name: {name}}}
 spec:
   channel: {channel}
   events:
-  - {{name: tick, type: {type}, every: {every}, fields: {{text: {text}}}}}
+  - {{name: tick, type: {type}, every: {every}, fields: {{text: {text}}}{event}}}
 {extra}
 """
 
@@ -110,18 +118,18 @@ def test_it_ends_by_itself_after_the_time_given(project: Path, start: Start) -> 
 def test_an_edit_is_taken_up_and_one_broken_manifest_stops_no_other(project: Path, start: Start) -> None:
     path = project / "beat.yaml"
     path.write_text(beat(text="before"))
-    (project / "tracked.yaml").write_text(beat("tracked", "prints-too", extra="  delivery: AtLeastOnce"))
+    (project / "other.yaml").write_text(beat("other", "prints-too", extra="  channelLayer: {name: nope}"))
     (project / "broken.yaml").write_text("{")
     local = start()
     local.hears("handled before")
-    local.hears("tracked.yaml:1: spec.delivery: AtLeastOnce needs channelbeat's own queue")
+    local.hears("other.yaml:1: spec.channelLayer.name: no layer is called 'nope'")
     local.hears("broken.yaml:1: ")
     path.write_text(beat(text="after"))
     local.hears("handled after")
-    (project / "tracked.yaml").write_text(beat("tracked", "prints-too", text="second"))
+    (project / "other.yaml").write_text(beat("other", "prints-too", text="second"))
     local.hears("[prints-too] handled second")
-    (project / "tracked.yaml").unlink()
-    local.hears("default/tracked removed")
+    (project / "other.yaml").unlink()
+    local.hears("default/other removed")
     until(lambda: not [line for line in processes(project) if line.endswith("runworker prints-too ")])
     assert local.stop() == 0
 
@@ -145,6 +153,101 @@ def test_trigger_and_why(project: Path, start: Start) -> None:
     assert json.loads(said)["sentences"]
     assert local.stop() == 0
     assert "has ended" in call(project, "why", "prints", "tick")[1]
+
+
+def triggered(project: Path, local: Local) -> str:
+    """The run."""
+    local.hears("its Redis answers")
+    code, said = call(project, "trigger", "prints", "tick", "-o", "json")
+    assert code == 0, said
+    run: str = json.loads(said)["run"]
+    return run
+
+
+def shown(project: Path, run: str) -> dict[str, Any]:
+    code, said = call(project, "run", "show", run, "-o", "json")
+    assert code == 0, said
+    facts: dict[str, Any] = json.loads(said)
+    return facts
+
+
+def test_a_run_that_fails_is_tried_again_and_can_be_looked_at(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(tracked("stumble", "retry: {backoff: 2s}"))
+    local = start(BEATSITE=OURS)
+    run = triggered(project, local)
+    until(lambda: f"{run}   retrying   1/4" in call(project, "runs", "prints", "--state", "retrying")[1], 60, what=f"a retry in {local}")
+    local.hears(f"[prints] handled hello {run} at attempt 2")
+    until(lambda: f"{run}   succeeded   2/4" in call(project, "runs")[1])
+    first, second = shown(project, run)["history"]
+    assert (first["how"], first["error"], second["how"]) == ("failed", "ValueError: boom", "succeeded")
+    assert local.stop() == 0
+    assert local.told[-1].endswith("; of the runs that ended, 1 succeeded"), local
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("victim", ["the worker", "all of us"])
+def test_the_run_of_a_worker_that_is_killed_is_handled_by_the_next(project: Path, start: Start, victim: str) -> None:
+    (project / "beat.yaml").write_text(tracked("hang"))
+    local = start(BEATSITE=OURS)
+    run = triggered(project, local)
+    killed = int(local.hears("[prints] hanging")[0].split()[-1])
+    assert call(project, "runs", "prints")[1].endswith(f":{killed}")
+    if victim == "the worker":
+        os.kill(killed, signal.SIGKILL)
+    else:
+        local.stop(signal.SIGKILL)
+        local = start(BEATSITE=OURS)
+    local.hears(f"[prints] handled hello {run} at attempt 2")
+    until(lambda: shown(project, run)["state"] == "succeeded")
+    first, second = shown(project, run)["history"]
+    assert (first["how"], first["worker"].endswith(f":{killed}"), second["how"]) == ("lost", True, "succeeded")
+    assert second["worker"] != first["worker"]
+
+
+def test_dead_runs_are_told_pause_their_event_and_can_be_tried_again(project: Path, start: Start) -> None:
+    path = project / "beat.yaml"
+    path.write_text(tracked("fail", "retry: {limit: 0}", "  pauseAfterFailures: 1"))
+    local = start("-o", "json", BEATSITE=OURS)
+    run = triggered(project, local)
+    local.hears(f" default/prints tick dead after 1 attempt: ValueError: boom (channelbeat run show {run})")
+    assert [outcome["run"] for outcome in local.outcomes()] == [run]
+    assert call(project, "resume", "prints", "tick") == (0, "default/prints tick resumed")
+    assert call(project, "resume", "prints", "tick") == (1, "default/prints tick is not paused")
+    assert "did you mean tick?" in call(project, "resume", "prints", "tik")[1]
+    assert call(project, "run", "retry", run) == (0, f"{run} queued again")
+    local.hears(f"(channelbeat run show {run})", 2)
+    assert call(project, "run", "retry", "--all-dead", "prints") == (0, "1 dead run queued again")
+    assert call(project, "runs", "--layer", "nope")[0] == 2
+
+
+def test_what_is_under_way_is_finished_before_the_end(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(tracked("slowly"))
+    local = start(BEATSITE=OURS)
+    run = triggered(project, local)
+    local.hears("[prints] begun")
+    assert local.stop() == 0
+    assert local.with_words(f"handled hello {run} at attempt 1"), local
+    assert local.with_words("workers finish what they began, for at most 10s")
+    assert processes(project) == []
+
+
+def test_a_tracked_schedule_has_as_many_workers_as_its_floor_each_on_all_its_channels(project: Path, start: Start) -> None:
+    worker = "  worker: {templateFrom: {name: x}, channels: [prints-too, prints], scaling: {minReplicas: 2}}"
+    (project / "beat.yaml").write_text(tracked("done", every="500ms", spec=worker))
+    (project / "plain.yaml").write_text(beat("plain", "prints-too", text="plain"))
+    local = start(BEATSITE=OURS)
+    local.hears("[prints-too] handled hello")
+    local.hears("[prints-too #2] handled hello")
+    local.hears("handled plain")
+    assert len([line for line in processes(project) if line.endswith("--claim 5s prints-too prints ")]) == 2
+    assert local.stop() == 0
+
+
+def test_a_tracked_schedule_with_a_stock_worker_ends_it_with_the_cure(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(tracked("done"))
+    local = start()
+    assert local.ends() == 1
+    assert local.with_words('INSTALLED_APPS = ["channelbeat.worker", "channels", ...]'), local
 
 
 def test_killed_and_started_again_at_once_it_is_the_same_and_repeats_nothing(project: Path, start: Start) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,45 @@ async def test_stopping_asks_first(workers: Workers, heard: Heard) -> None:
     await eventually(lambda: bool(heard.lines))
     await workers.stop()
     assert heard.lines == ["prints: ready", "prints: bye"]
+
+
+async def test_what_a_worker_started_is_left_alone_while_it_finishes(workers: Workers, heard: Heard) -> None:
+    """It may be part of the work."""
+    part = "sh -c 'trap \"echo part ended early\" TERM; sleep 0.5; echo part done' & echo ready"
+    workers.run({PLACE: shell(f"exec 2>&-; {part}; trap 'wait; wait; echo bye; exit' TERM; while :; do sleep 0.05; done")})
+    await eventually(lambda: bool(heard.lines))
+    await workers.stop()
+    assert heard.lines == ["prints: ready", "prints: part done", "prints: bye"]
+
+
+async def test_a_worker_in_a_shell_that_ends_before_it_is_asked_too(workers: Workers, heard: Heard) -> None:
+    worker = "trap 'sleep 0.3; echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    workers.run({PLACE: shell(f'exec 2>&-; sh -c "{worker}"; true')})
+    await eventually(lambda: bool(heard.lines))
+    await workers.stop()
+    assert heard.lines == ["prints: ready", "prints: bye"]
+
+
+async def test_one_that_drains_has_its_time_beside_the_grace_and_that_is_said(tmp_path: Path, heard: Heard) -> None:
+    workers = Workers(tmp_path, heard, grace=0)
+    slow = replace(shell("exec 2>&-; trap 'sleep 1.5; echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"), drain=60_000)
+    workers.run({PLACE: slow})
+    await eventually(lambda: bool(heard.lines))
+    await workers.stop()
+    assert heard.lines == ["prints: ready", "prints: bye"]
+    assert heard.said == ["workers finish what they began, for at most 1m; a second Ctrl-C ends them now"]
+
+
+async def test_how_the_processes_of_each_channel_are(workers: Workers, heard: Heard) -> None:
+    several = Place("default", "several")
+    jobs = {place: replace(shell("echo $$; exec sleep 600", place), more=("shared",)) for place in (several, several._replace(number=2))}
+    jobs[PLACE] = shell("exit 3")
+    workers.run(jobs)
+    running = [State.RUNNING, State.RUNNING]
+    await eventually(lambda: workers.crews() == {several: running, Place("default", "shared"): running, PLACE: [State.WAITING]})
+    await eventually(lambda: {line.partition(":")[0] for line in heard.lines} == {"several", "several #2"})
+    workers.run({several: jobs[several]})
+    assert workers.crews() == {several: running[:1], Place("default", "shared"): running[:1]}
 
 
 async def test_stopping_leaves_the_grace_to_those_already_on_their_way(workers: Workers, heard: Heard) -> None:

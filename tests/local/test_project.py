@@ -21,14 +21,16 @@ PROJECT = Path(__file__).parent / "project"
 GENERATION = "the-one"
 
 
-def job(channel: str, url: str, changed: Mapping[str, Any], layer: str = "default", command: str = "manage.py") -> Job:
-    return Job(Place(layer, channel), (sys.executable, command, "runworker"), (("BEATSITE", json.dumps(changed)),), url)
+def job(channel: str, url: str, changed: Mapping[str, Any], layer: str = "default", tracked: bool = False) -> Job:
+    options = ("--concurrency", "1") if tracked else ()
+    return Job(Place(layer, channel), (sys.executable, "manage.py", "runworker"), (("BEATSITE", json.dumps(changed)),), url, options=options)
 
 
 async def verdict(redis: "Redis", url: str, changed: Mapping[str, Any], *channels: str, **settings: Any) -> Verdict:
+    tracked = settings.pop("tracked", False)
     layer = LayerSettings(settings.pop("name", "default"), url, **settings)
     await redis.hset(f"channelbeat:{layer.prefix}:state", ":gen", GENERATION)
-    jobs = [job(channel, url, changed, layer.name) for channel in channels or ("prints",)]
+    jobs = [job(channel, url, changed, layer.name, tracked) for channel in channels or ("prints",)]
     return await project.check(PROJECT, jobs, layer, generation=GENERATION)
 
 
@@ -69,6 +71,36 @@ async def test_what_is_wrong_is_one_fault_with_its_cure(redis: "Redis", redis_se
     assert "secret" not in found.faults[0]
 
 
+OURS = ["channelbeat.worker", "channels"]
+WRITE = 'INSTALLED_APPS = ["channelbeat.worker", "channels", ...]'
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, ["beatsite.settings: AtLeastOnce takes our own runworker, and its `runworker` is that of 'channels'. Write:", WRITE]),
+        ({"INSTALLED_APPS": [*reversed(OURS)]}, ["its `runworker` is that of 'channels'", WRITE]),
+        ({"INSTALLED_APPS": []}, ["it has no `runworker`", WRITE]),
+        ({"without": "channelbeat"}, ["is that of 'channels'", WRITE, f"And install it in its Python ({sys.executable}): pip install channelbeat"]),
+        (
+            {"INSTALLED_APPS": OURS, "without": "channelbeat"},
+            ["INSTALLED_APPS has 'channelbeat.worker', but there is no channelbeat", ": pip install channelbeat"],
+        ),
+        ({"INSTALLED_APPS": OURS, "CONFIG": {"prefix": "mine"}}, ["its prefix is 'mine' where 'asgi' is used"]),
+    ],
+    ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else "",
+)
+async def test_a_tracked_schedule_needs_our_own_runworker(redis: "Redis", redis_server: RedisServer, changed: Mapping[str, Any], said: list[str]) -> None:
+    found = await verdict(redis, redis_server.url, changed, tracked=True)
+    assert len(found.faults) == 1
+    assert [words for words in said if words not in found.faults[0]] == [], found.faults[0]
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+async def test_our_own_runworker_is_let_through(redis: "Redis", redis_server: RedisServer, tracked: bool) -> None:
+    assert await verdict(redis, redis_server.url, {"INSTALLED_APPS": OURS}, tracked=tracked) == Verdict()
+
+
 async def test_another_redis_is_told_from_another_name_for_the_same(redis: "Redis", redis_server: RedisServer, own_redis: RedisServer) -> None:
     detour = f"unix://{redis_server.directory}/../{redis_server.directory.name}/redis.sock"
     assert await verdict(redis, redis_server.url, {"CONFIG": {"hosts": [{"address": detour, "socket_timeout": None}]}}) == Verdict()
@@ -93,6 +125,8 @@ async def test_a_connection_that_gives_up_too_soon_is_a_warning(redis: "Redis", 
     found = await verdict(redis, redis_server.url, {"CONFIG": {"hosts": [redis_server.url]}})
     assert found.faults == ()
     assert "lets a connection wait 5 s" in found.warnings[0]
+    ours = await verdict(redis, redis_server.url, {"CONFIG": {"hosts": [redis_server.url]}, "INSTALLED_APPS": OURS})
+    assert ours == Verdict(), "our own runworker listens on connections of its own"
 
 
 async def test_an_alias_other_than_default_is_asked_for_by_name(redis: "Redis", redis_server: RedisServer) -> None:

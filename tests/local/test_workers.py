@@ -51,6 +51,74 @@ def test_the_command_gets_its_layer_and_its_channel() -> None:
     assert jobs[Place("second", "b")].argv() == [*STOCK, "--layer", "second", "b"]
 
 
+def processes(*schedules: BeatSchedule) -> dict[str, str]:
+    """What each is told, after `runworker`."""
+    return {str(place): " ".join(job.argv()).partition("runworker ")[2] for place, job in wanted(schedules, LAYERS).items()}
+
+
+FLAGS = "--concurrency 1 --drain-timeout 10s --claim 5s"
+TRACKED: dict[str, Any] = {"delivery": "AtLeastOnce"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "schedules", "expected"),
+    [
+        (
+            "a tracked schedule has our worker, with a worker block or without",
+            [schedule("a", **TRACKED), schedule("b", {}, **TRACKED)],
+            {"a": f"{FLAGS} a", "b": f"{FLAGS} b"},
+        ),
+        ("one process listens on all its channels, in their order", [schedule("a", {"channels": ["z", "a"]}, **TRACKED)], {"z": f"{FLAGS} z a"}),
+        (
+            "there are as many as the floor says",
+            [schedule("a", {"channels": ["a", "z"], "scaling": {"minReplicas": 2}}, **TRACKED)],
+            {"a": f"{FLAGS} a z", "a #2": f"{FLAGS} a z"},
+        ),
+        (
+            "slots and the time to drain are the manifest's",
+            [schedule("a", {"concurrency": 4, "drainTimeout": "2m"}, **TRACKED)],
+            {"a": "--concurrency 4 --drain-timeout 2m --claim 5s a"},
+        ),
+        (
+            "a layer that is not the default is named before the flags",
+            [schedule("a", channelLayer={"name": "second"}, **TRACKED)],
+            {"second:a": f"--layer second {FLAGS} a"},
+        ),
+        ("a channel that is also wanted by BestEffort is ours", [schedule("a", {}, channel="c"), schedule("b", channel="c", **TRACKED)], {"c": f"{FLAGS} c"}),
+        (
+            "and its other channels stay with it",
+            [schedule("a", {"channels": ["a", "z"]}), schedule("b", {"channels": ["b", "z"]}, **TRACKED)],
+            {"a": "a", "b": f"{FLAGS} b z"},
+        ),
+        (
+            "a channel of its own is served by the schedule itself, not where another lists it last",
+            [schedule("a", {"channels": ["a", "z"]}, **TRACKED), schedule("z", {}, **TRACKED)],
+            {"a": f"{FLAGS} a", "z": f"{FLAGS} z"},
+        ),
+        (
+            "a schedule that leaves its workers to others is served where it is listed",
+            [schedule("z", {"channels": ["z", "a"]}, **TRACKED), schedule("a", **TRACKED)],
+            {"z": f"{FLAGS} z a"},
+        ),
+        (
+            "of two that want the same the first name serves it",
+            [schedule("b", {}, channel="c", **TRACKED), schedule("a", {}, channel="c", **TRACKED)],
+            {"c": f"{FLAGS} c"},
+        ),
+        ("the floor of a BestEffort schedule is the cluster's: stock workers double events", [schedule("a", {"scaling": {"minReplicas": 2}})], {"a": "a"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_workers_of_tracked_schedules(sentence: str, schedules: list[BeatSchedule], expected: dict[str, str]) -> None:
+    assert processes(*schedules) == expected, sentence
+    assert processes(*reversed(schedules)) == expected, "in whatever order they come"
+
+
+def test_only_ours_has_time_to_drain() -> None:
+    jobs = wanted([schedule("a"), schedule("b", **TRACKED), schedule("c", {"drainTimeout": "2m"}, **TRACKED)], LAYERS).values()
+    assert {job.place.channel: (job.tracked, job.drain) for job in jobs} == {"a": (False, 0), "b": (True, 10_000), "c": (True, 120_000)}
+
+
 def test_another_command_is_taken_as_it_is() -> None:
     jobs = wanted([schedule("a", {"command": ["poetry", "run", "python", "manage.py", "runworker"]})], LAYERS)
     assert jobs[Place("default", "a")].argv() == ["poetry", "run", "python", "manage.py", "runworker", "a"]

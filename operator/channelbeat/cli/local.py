@@ -37,7 +37,7 @@ def command(
     lasts: Ms | None,
     output: Literal["text", "json"],
 ) -> None:
-    """Run the schedules in PATH... (files, or folders with manifests) on this machine, with a worker for each channel.
+    """Run the schedules in PATH... (files, or folders with manifests) on this machine, with their workers.
 
     Changed files are taken up while running. Ctrl-C stops; a second one hurries.
     """

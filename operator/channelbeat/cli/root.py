@@ -24,6 +24,9 @@ VERBS: Final = {
     "next": Verb("next", "engine", "Say when events are due."),
     "trigger": Verb("trigger", "local", "Send an event now, through a running `channelbeat local`."),
     "why": Verb("why", "local", "Say what became of a due time, and why."),
+    "resume": Verb("resume", "local", "End the pause of an event, through a running `channelbeat local`."),
+    "runs": Verb("runs", "local", "List runs of AtLeastOnce schedules, and what became of them."),
+    "run": Verb("run", "local", "Show one run, try a dead one again, or cancel one."),
     "import": Verb("import_", "engine", "Turn another scheduler's configuration into manifests."),
 }
 

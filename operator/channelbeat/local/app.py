@@ -21,7 +21,8 @@ from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import ChannelbeatError, NoRedis, UsageError
 from channelbeat.local import board, control, instance, project
-from channelbeat.local.console import Console, Style, facts
+from channelbeat.local.answers import Answers
+from channelbeat.local.console import Console, Style
 from channelbeat.local.embedded_redis import Server
 from channelbeat.local.files import Files
 from channelbeat.local.instance import Instance
@@ -30,7 +31,7 @@ from channelbeat.local.output import Output, Plain
 from channelbeat.local.processes import Workers
 from channelbeat.local.screen import Screen, rows_that_fit
 from channelbeat.local.staff import Staff
-from channelbeat.local.workers import wanted
+from channelbeat.local.workers import CLAIM, wanted
 from channelbeat.runtime import Alone, Engine, SystemClock
 
 WATCH: Final = 0.1  # seconds between two looks at the embedded Redis
@@ -126,8 +127,9 @@ class _Local:
     async def _work(self, console: Console, screen: Screen | None) -> None:
         app = self._app(console)
         workers = Workers(app or Path(), console)
-        engine = Engine(self._layers, owner=self._ours.owner, journal=console, clock=self._clock, leadership=Alone())
-        async with self._redis(console), _ended(workers), control.listening(self._ours.directory, lambda request: _answer(engine, self._clock.now, request)):
+        engine = Engine(self._layers, owner=self._ours.owner, journal=console, clock=self._clock, leadership=Alone(), claim=CLAIM)
+        answers = Answers(engine, self._layers, self._clock.now)
+        async with self._redis(console), _ended(workers), control.listening(self._ours.directory, answers.answer):
             self._hurries.append(workers.hurry)
             if self._config.lasts is not None:
                 asyncio.get_running_loop().call_later(self._config.lasts / SECOND, self._stop, asyncio.current_task())
@@ -139,7 +141,7 @@ class _Local:
                 if staff:
                     parts.create_task(staff.run())
                 if screen:
-                    parts.create_task(board.keep_up(engine, console, workers.states, room=rows_that_fit, now=self._clock.now, show=screen.show))
+                    parts.create_task(board.keep_up(engine, console, workers.crews, room=rows_that_fit, now=self._clock.now, show=screen.show))
 
                 def changed() -> None:
                     if staff:
@@ -195,17 +197,6 @@ async def _kept_running(server: Server, say: Callable[[str], None]) -> None:
             pause = WATCH
         except NoRedis:
             pause = min(2 * pause, LONGEST_PAUSE)
-
-
-async def _answer(engine: Engine, now: Callable[[], Ms], request: control.Request) -> control.Reply:
-    schedule, event = request["schedule"], request["event"]
-    key = schedule if "/" in schedule else f"default/{schedule}"
-    if request["verb"] == "trigger":
-        return facts(await engine.trigger(key, event, request["token"] or now()))
-    if request["verb"] == "why":
-        explained = await engine.why(key, event, request["due"])
-        return {"sentences": list(explained.sentences), "facts": dict(explained.facts)}
-    raise ValueError(f"verb {request['verb']!r}")
 
 
 def _first(errors: "BaseExceptionGroup[ChannelbeatError]") -> BaseException:

@@ -1,12 +1,14 @@
 """What the live table shows, gathered anew a few times a second: only events that fit on the terminal are looked at."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
+from channelbeat.core.batch import queue_of
 from channelbeat.core.instants import Ms
+from channelbeat.core.runs import Stats
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.errors import LayerError
 from channelbeat.local.console import Console, Last
@@ -19,14 +21,15 @@ REST: Final = 0.25  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event. `backlog` None: not known, or a group, which has none."""
+    """One event. `waiting` None: not known, or a group, where nothing waits; `runs` None: not known, or not tracked."""
 
     schedule: str
     event: str
     next: Ms | None
     last: Last | None
-    backlog: int | None
-    worker: str
+    waiting: int | None
+    runs: Stats | None
+    crew: Sequence[State]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +41,29 @@ class Board:
     more: int = 0
 
 
+class _Load(NamedTuple):
+    """Of the layers whose Redis answers: how many wait, by layer and target; and what became of runs, by event."""
+
+    waiting: dict[tuple[str, str], int]
+    runs: dict[str, Stats]
+
+
 async def keep_up(
-    engine: Engine, console: Console, states: Mapping[Place, State], *, room: Callable[[], int], now: Callable[[], Ms], show: Callable[[Board], None]
+    engine: Engine,
+    console: Console,
+    crews: Callable[[], Mapping[Place, Sequence[State]]],
+    *,
+    room: Callable[[], int],
+    now: Callable[[], Ms],
+    show: Callable[[Board], None],
 ) -> None:
     """Until cancelled. `room` says how many rows fit."""
     while True:
         schedules = engine.book.schedules
         total = sum(len(schedule.spec.events) for schedule in schedules.values())
         shown = [*islice(_events(schedules), room())]
-        backlogs = await _backlogs(engine, [schedule for schedule, _ in shown])
-        rows = tuple(_row(engine, console, states, backlogs, schedule, event) for schedule, event in shown)
+        load, working = await _load(engine, shown), crews()
+        rows = tuple(_row(engine, console, working, load, schedule, event) for schedule, event in shown)
         show(Board(now(), rows, total - len(rows)))
         await asyncio.sleep(REST)
 
@@ -58,29 +74,45 @@ def _events(schedules: Mapping[str, BeatSchedule]) -> Iterator[tuple[BeatSchedul
             yield schedule, event.name
 
 
-async def _backlogs(engine: Engine, schedules: list[BeatSchedule]) -> dict[Place, int]:
-    """Of the layers whose Redis answers."""
-    channels: dict[str, set[str]] = {}
-    for schedule in schedules:
-        if schedule.spec.channel is not None:
-            channels.setdefault(schedule.spec.channel_layer.name, set()).add(schedule.spec.channel)
-    found: dict[Place, int] = {}
-    for layer, names in channels.items():
+async def _load(engine: Engine, shown: Sequence[tuple[BeatSchedule, str]]) -> _Load:
+    targets: dict[str, set[str]] = {}
+    tracked: dict[str, list[str]] = {}
+    for schedule, event in shown:
+        layer, target = schedule.spec.channel_layer.name, _target(schedule)
+        if target is not None:
+            targets.setdefault(layer, set()).add(target)
+        if _tracked(schedule):
+            tracked.setdefault(layer, []).append(f"{schedule.key}/{event}")
+    found = _Load({}, {})
+    for layer, names in targets.items():
         try:
-            found |= {Place(layer, channel): waiting for channel, waiting in (await engine.backlog(layer, sorted(names))).items()}
+            found.waiting.update({(layer, target): waiting for target, waiting in (await engine.backlog(layer, sorted(names))).items()})
+            if layer in tracked:
+                found.runs.update(await engine.stats(layer, tracked[layer]))
         except LayerError:
             continue
     return found
 
 
-def _row(engine: Engine, console: Console, states: Mapping[Place, State], backlogs: Mapping[Place, int], schedule: BeatSchedule, event: str) -> Row:
+def _row(engine: Engine, console: Console, crews: Mapping[Place, Sequence[State]], load: _Load, schedule: BeatSchedule, event: str) -> Row:
     due = engine.next_fire(schedule.key, event)
-    place = Place(schedule.spec.channel_layer.name, schedule.spec.channel or "")
+    layer = schedule.spec.channel_layer.name
     return Row(
         schedule=schedule.key,
         event=event,
         next=due.due if due else None,
         last=console.last.get((schedule.key, event)),
-        backlog=backlogs.get(place),
-        worker=states.get(place, "-"),
+        waiting=load.waiting.get((layer, _target(schedule) or "")),
+        runs=load.runs.get(f"{schedule.key}/{event}") if _tracked(schedule) else None,
+        crew=crews.get(Place(layer, schedule.spec.channel or ""), ()),
     )
+
+
+def _tracked(schedule: BeatSchedule) -> bool:
+    return schedule.spec.delivery == "AtLeastOnce"
+
+
+def _target(schedule: BeatSchedule) -> str | None:
+    """Where its events wait."""
+    channel = schedule.spec.channel
+    return queue_of(channel) if channel is not None and _tracked(schedule) else channel

@@ -1,27 +1,31 @@
 """What people and programs are told by `channelbeat local`: it is the journal, and the voice of files and workers.
 
-`-o text`: a line an outcome and a line a worker's line on stdout; on a terminal a live table instead (screen.py), above which worker
-lines and whatever was not enqueued scroll by. Notices and faults go to stderr.
+`-o text`: a line an outcome, a line a worker's line, and a line a run that ended dead or expired, on stdout; on a terminal a live table
+instead (screen.py), above which worker lines and whatever was not enqueued, or not handled, scroll by. Notices and faults go to stderr.
 
 `-o json`: stdout has outcomes and nothing else, an object a line: `at`, `due` (RFC 3339), `schedule`, `event`, `run` (null when nothing was
 enqueued), `outcome` and `reason` (the words of core/outcomes.py; no reason is ""), `latenessMs` (null unless enqueued), `count` (occurrences
-that share this fate, `due` being the last's), `atLeast` (there are more than `count`), `note` (a sentence or ""). Worker lines, notices and
-faults are text on stderr.
+that share this fate, `due` being the last's), `atLeast` (there are more than `count`), `note` (a sentence or ""). Worker lines, lost
+runs, notices and faults are text on stderr.
 """
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from channelbeat.core import instants
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
+from channelbeat.core.runs import FINAL, Finished, State
 from channelbeat.core.timing import durations
 from channelbeat.local.output import Output
 from channelbeat.local.workers import Place
+
+T = TypeVar("T")
 
 Style: TypeAlias = Literal["lines", "table", "json"]
 
@@ -45,6 +49,7 @@ class Console:
         self._output = output
         self._style = style
         self._tally: Counter[Kind] = Counter()
+        self._ends: Counter[State] = Counter()
         self._latest: Ms = 0
         self._ailing = set[str]()  # layers that cannot be sent to
         self.last: dict[tuple[str, str], Last] = {}
@@ -61,6 +66,12 @@ class Console:
         text = as_json if self._style == "json" else as_text
         for start in range(0, len(outcomes), AT_ONCE):
             self._output.put(partial(_lines, text, outcomes[start : start + AT_ONCE]))
+
+    def finished(self, runs: Sequence[Finished]) -> None:
+        self._ends.update(run.state for run in runs)
+        lost = [run for run in runs if run.state in (State.DEAD, State.EXPIRED)]
+        for start in range(0, len(lost), AT_ONCE):
+            self._output.put(partial(_lines, as_loss, lost[start : start + AT_ONCE]), error=self._style == "json")
 
     def tell(self, notice: Notice) -> None:
         if notice.sign is Sign.LEADING:
@@ -82,13 +93,15 @@ class Console:
         idle = "nothing was decided" if self._ailing else "nothing was due"
         found = [f"{number:,} {kind}" for kind in Kind if (number := self._tally[kind])] or [idle]
         late = f" (at most {self._latest:,} ms late)" if self._tally[Kind.ENQUEUED] else ""
-        self.say(f"stopped after {durations.text(lasted // SECOND * SECOND)}: {', '.join(found)}{late}")
+        ends = [f"{number:,} {state}" for state in State if state in FINAL and (number := self._ends[state])]
+        runs = f"; of the runs that ended, {', '.join(ends)}" if ends else ""
+        self.say(f"stopped after {durations.text(lasted // SECOND * SECOND)}: {', '.join(found)}{late}{runs}")
         for layer in sorted(self._ailing):
             self.say(f"layer {layer!r} could not be sent to at the end: what falls due there is decided when it can")
 
 
-def _lines(text: Callable[[Outcome], str], outcomes: Sequence[Outcome]) -> str:
-    return "".join(f"{text(outcome)}\n" for outcome in outcomes)
+def _lines(text: Callable[[T], str], things: Sequence[T]) -> str:
+    return "".join(f"{text(thing)}\n" for thing in things)
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:
@@ -125,6 +138,14 @@ def as_text(outcome: Outcome) -> str:
     if outcome.note:
         words.append(f": {outcome.note}")
     return "".join(words)
+
+
+def as_loss(run: Finished) -> str:
+    """`14:30:01.120 shop/thumbnails nightly dead after 4 attempts: ValueError: boom (channelbeat run show ID)`."""
+    schedule, _, event = run.event.rpartition("/")
+    what = f"{schedule} {event}" if run.event else f"a run for channel {run.channel}"
+    tries = f" after {run.attempts:,} attempt{'' if run.attempts == 1 else 's'}" if run.attempts else ""
+    return f"{clock(run.at)} {what} {run.state}{tries}{f': {run.error}' if run.error else ''} (channelbeat run show {shlex.quote(run.run)})"
 
 
 @lru_cache(4096)

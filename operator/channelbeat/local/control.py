@@ -2,7 +2,8 @@
 
 `{"verb": "trigger", "schedule": "shop/thumbnails", "event": "nightly", "token": 1795224600000 | null}` is answered with an outcome as the
 console writes it; `{"verb": "why", "schedule": ..., "event": ..., "due": 1795224600000 | null}` with `{"sentences": [...], "facts": {...}}`;
-what cannot be done with `{"error": SENTENCE}`. The socket's mode is 600: whoever may ask is us.
+`{"verb": "resume", "schedule": ..., "event": ...}` with `{"resumed": true | false}`; `{"verb": "layer", "layer": "default"}` with its
+`{"url": ..., "prefix": ...}`; what cannot be done with `{"error": SENTENCE}`. The socket's mode is 600: whoever may ask is us.
 """
 
 import asyncio
@@ -106,3 +107,8 @@ def ask(directory: Path, request: Request, *, slow: Callable[[], None] | None = 
     if "error" in reply:
         raise UsageError(reply["error"])
     return reply
+
+
+def key(schedule: str) -> str:
+    """`NAMESPACE/NAME` of what people call a schedule."""
+    return schedule if "/" in schedule else f"default/{schedule}"

@@ -203,5 +203,3 @@ def _refusals(schedule: BeatSchedule, layers: Mapping[str, LayerSettings]) -> It
         yield f"spec.channelLayer.name: no layer is called {wanted!r} (there is {', '.join(layers)}): name one of them, or add it to the --layers file"
     elif not {"*", schedule.namespace} & {*layer.allowed_namespaces}:
         yield f"spec.channelLayer.name: layer {wanted!r} may not be used from namespace {schedule.namespace!r}: add that to its allowedNamespaces"
-    if schedule.spec.delivery == "AtLeastOnce":
-        yield "spec.delivery: AtLeastOnce needs channelbeat's own queue, which does not exist yet: until then, write delivery: BestEffort"

@@ -8,6 +8,7 @@ which need not be installed there, and judges nothing (project.py does). The req
 # ruff: noqa: PLC0415, BLE001 - nothing of the project may be imported before its manage.py says so; any error of its is reported
 import asyncio
 import base64
+import importlib.util
 import json
 import os
 import re
@@ -24,10 +25,16 @@ def report(request: dict[str, Any]) -> dict[str, Any]:
     from django.conf import settings
     from django.core.management import get_commands
 
-    django.setup()
-    facts: dict[str, Any] = {
-        "settings": os.environ.get("DJANGO_SETTINGS_MODULE"),
+    facts: dict[str, Any] = {"settings": os.environ.get("DJANGO_SETTINGS_MODULE"), "python": sys.executable}
+    try:
+        django.setup()
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("channelbeat"):
+            raise
+        return facts | {"missing": error.name}
+    facts |= {
         "runworker": get_commands().get("runworker"),
+        "channelbeat": importlib.util.find_spec("channelbeat") is not None,
         "aliases": sorted(getattr(settings, "CHANNEL_LAYERS", {})),
     }
     if facts["runworker"] is None:

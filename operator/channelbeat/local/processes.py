@@ -8,12 +8,14 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+from channelbeat.core.instants import SECOND
+from channelbeat.core.timing import durations
 from channelbeat.local import tether
 from channelbeat.local.warden import Warden
 from channelbeat.local.workers import Job, Place
@@ -21,7 +23,8 @@ from channelbeat.local.workers import Job, Place
 FIRST_PAUSE: Final = 1.0  # seconds; doubles
 LONGEST_PAUSE: Final = 30.0
 LONG_ENOUGH: Final = 30.0  # one that ran so long is started again after the first pause
-GRACE: Final = 10.0  # between SIGTERM and SIGKILL
+GRACE: Final = 10.0  # between SIGTERM and SIGKILL, beside the time that a worker has to drain
+PATIENCE: Final = 1.0  # until we say what we wait for
 POLL: Final = 0.05
 LONGEST_LINE: Final = 16_384  # bytes; a longer one is cut in pieces
 
@@ -72,6 +75,9 @@ class Workers:
         """SIGTERM, and SIGKILL after the grace; returns when all have ended."""
         for keeper in self._unfinished:
             _dismiss(keeper)
+        drain = max((job.drain for job, keeper in self._keepers.values() if not keeper.done()), default=0)
+        if drain and (await asyncio.wait(self._unfinished, timeout=PATIENCE))[1]:
+            self._voices.say(f"workers finish what they began, for at most {durations.text(drain)}; a second Ctrl-C ends them now")
         ended = await asyncio.gather(*self._unfinished, return_exceptions=True)
         self._warden.close()
         for error in ended:
@@ -81,6 +87,15 @@ class Workers:
     def hurry(self) -> None:
         """No grace from now on."""
         self._hurry = True
+
+    def crews(self) -> dict[Place, list[State]]:
+        """Of each channel, how the processes are that listen on it."""
+        found: defaultdict[Place, list[State]] = defaultdict(list)
+        for place, (job, keeper) in self._keepers.items():
+            if not keeper.cancelling():
+                for channel in job.channels:
+                    found[Place(place.layer, channel)].append(self.states.get(place, State.WAITING))
+        return found
 
     async def _keep(self, job: Job, *, after: asyncio.Task[None] | None) -> None:
         if after:
@@ -136,7 +151,7 @@ class Workers:
                 await asyncio.sleep(POLL)
         finally:
             try:
-                await self._end(process)
+                await self._end(process, self._grace + job.drain / SECOND)
             finally:
                 _signal(process.pid, signal.SIGKILL)
                 process.wait()
@@ -144,12 +159,19 @@ class Workers:
                 output.close()
         return _how(process.returncode, last[-1] if last else "")
 
-    async def _end(self, process: "subprocess.Popen[bytes]") -> None:
-        """Asks it and what it started to end, and waits as long as the grace lasts."""
-        _signal(process.pid, signal.SIGTERM)
+    async def _end(self, process: "subprocess.Popen[bytes]", grace: float) -> None:
+        """Asks it to end, then what it left behind, and waits as long as the grace lasts. What it started may be part of the work that
+        it is about to finish, so it is asked alone; a shell round the real worker ends at once, and then that one is asked."""
+        deadline = asyncio.get_running_loop().time() + grace
+        process.terminate()
+        await self._while(lambda: process.poll() is None, deadline)
+        if process.returncode is not None:
+            _signal(process.pid, signal.SIGTERM)
+        await self._while(lambda: _signal(process.pid, 0), deadline)
+
+    async def _while(self, busy: Callable[[], bool], deadline: float) -> None:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + self._grace
-        while (process.poll() is None or _signal(process.pid, 0)) and not self._hurry and clock() < deadline:  # noqa: ASYNC110
+        while busy() and not self._hurry and clock() < deadline:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(POLL)
 
 

@@ -26,6 +26,7 @@ PATIENCE: Final = 60.0  # seconds that a project may take to load
 MESSAGE: Final = {"type": "channelbeat.probe", "text": "can you read this?"}
 LAST_LINES: Final = 6
 BACKEND: Final = "channels_redis.core.RedisChannelLayer"
+OURS: Final = "channelbeat.worker"  # the Django app with our own runworker
 CHANNELS: Final = ("channels_redis.", "channels.layers.")  # where a class of the project's own comes from
 
 Report: TypeAlias = Mapping[str, Any]
@@ -46,19 +47,19 @@ def nearest(path: Path) -> Path | None:
 
 
 async def check(app: Path, jobs: Sequence[Job], layer: LayerSettings, *, generation: str) -> Verdict:
-    """Of jobs alike but for their channel. `generation` is the one of the layer's store. ProjectError when the project does not load."""
+    """Of jobs alike but for their channels. `generation` is the one of the layer's store. ProjectError when the project does not load."""
     job = jobs[0]
     split = next((at for at, word in enumerate(job.command) if word.endswith(".py")), None)
     if split is None:
         return Verdict(warnings=(f"`{' '.join(job.command)}` names no manage.py: whether its settings agree with layer {layer.name!r} is not checked",))
     request = {
         "alias": layer.name,
-        "channels": [job.place.channel for job in jobs],
+        "channels": [*dict.fromkeys(channel for job in jobs for channel in job.channels)],
         "state": Keys(layer.prefix).state,
         "sample": base64.b64encode(_ours(layer).serialize(MESSAGE)).decode(),
     }
     report = await _ask([*job.command[:split], probe.__file__, job.command[split]], app, job.environment(os.environ), json.dumps(request))
-    return judge(report, layer, generation=generation, channels=request["channels"])
+    return judge(report, layer, generation=generation, channels=request["channels"], tracked=job.tracked)
 
 
 def _ours(layer: LayerSettings) -> Any:
@@ -96,10 +97,10 @@ def _end(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.strip().splitlines()[-LAST_LINES:]) or "  (it said nothing)"
 
 
-def judge(report: Report, layer: LayerSettings, *, generation: str, channels: Sequence[str]) -> Verdict:
-    """In stages: what a stage finds wrong makes the later ones meaningless."""
+def judge(report: Report, layer: LayerSettings, *, generation: str, channels: Sequence[str], tracked: bool) -> Verdict:
+    """In stages: what a stage finds wrong makes the later ones meaningless. `tracked`: it takes our own runworker."""
     stages: tuple[Callable[[], Iterator[str]], ...] = (
-        lambda: _installed(report),
+        lambda: _installed(report, tracked),
         lambda: _queue(report, layer),
         lambda: _same_layer(report, layer, generation),
         lambda: _application(report),
@@ -110,8 +111,15 @@ def judge(report: Report, layer: LayerSettings, *, generation: str, channels: Se
     return Verdict(warnings=tuple(_warnings(report, layer, channels)))
 
 
-def _installed(report: Report) -> Iterator[str]:
-    if report["runworker"] is None:
+def _installed(report: Report, tracked: bool) -> Iterator[str]:
+    install = f"in its Python ({report['python']}): pip install channelbeat"
+    if report.get("missing"):
+        yield f"{report['settings']}: INSTALLED_APPS has {OURS!r}, but there is no {report['missing']} {install}"
+    elif tracked and report["runworker"] != OURS:
+        has = f"its `runworker` is that of {report['runworker']!r}" if report["runworker"] else "it has no `runworker`"
+        lacks = "" if report["channelbeat"] else f"\nAnd install it {install}"
+        yield f'{report["settings"]}: AtLeastOnce takes our own runworker, and {has}. Write:\n  INSTALLED_APPS = ["{OURS}", "channels", ...]{lacks}'
+    elif report["runworker"] is None:
         yield f'{report["settings"]}: there is no `runworker` command: add "channels" to INSTALLED_APPS'
 
 
@@ -178,6 +186,8 @@ def _warnings(report: Report, layer: LayerSettings, channels: Sequence[str]) -> 
     for channel in channels:
         if known is not None and channel not in known:
             yield f"{report['routing']['asgi']} has no consumer for channel {channel!r} (it has {', '.join(known) or 'none'}): its events will not be handled"
+    if report["runworker"] == OURS:  # it has connections of its own, and a system check that says what else this means
+        return
     timeout = report["layer"]["store"]["socket_timeout"]
     if timeout is not None and timeout <= report["layer"]["store"]["brpop_timeout"]:
         yield (

@@ -11,7 +11,7 @@ from channelbeat.local import project
 from channelbeat.local.processes import Workers
 from channelbeat.local.workers import Job, Place
 
-Group: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...]]
+Group: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], bool]
 Leading: TypeAlias = Callable[[str], Awaitable[str]]
 
 
@@ -33,7 +33,7 @@ class Staff:
         groups: dict[Group, list[Job]] = {}
         for job in jobs.values():
             if job not in self._known and job not in self._checks:
-                groups.setdefault((job.place.layer, job.command, job.env), []).append(job)
+                groups.setdefault((job.place.layer, job.command, job.env, job.tracked), []).append(job)
         for group in groups.values():
             task = asyncio.create_task(self._check(group))
             task.add_done_callback(self._checked)
@@ -66,8 +66,9 @@ class Staff:
         self._served |= not faults
         if faults and not self._checks and not self._served:
             raise ProjectError("\n".join((*faults, "Mend it and start again, or run without workers: --no-workers")))
+        channels = dict.fromkeys(str(Place(layer.name, channel)) for job in jobs for channel in job.channels)
         for fault in faults:
-            self._say(f"no workers for {', '.join(str(job.place) for job in jobs)}: {fault}")
+            self._say(f"no workers for {', '.join(channels)}: {fault}")
         self._start()
 
     def _checked(self, check: "asyncio.Task[None]") -> None:

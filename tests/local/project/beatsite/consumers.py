@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 from channels.consumer import SyncConsumer
 
@@ -19,3 +20,27 @@ class Printing(SyncConsumer):
     def start(self, message):
         """A process that would outlive us."""
         print("started", subprocess.Popen(["sleep", "600"]).pid)
+
+    def stumble(self, message):
+        """Handled at the second attempt."""
+        if message["beat"]["attempt"] == 1:
+            raise ValueError("boom")
+        self.done(message)
+
+    def fail(self, message):
+        raise ValueError("boom")
+
+    def hang(self, message):
+        """Until it is killed; handled at the second attempt."""
+        if message["beat"]["attempt"] == 1:
+            print("hanging", os.getpid(), flush=True)
+            time.sleep(600)  # noqa: TID251 - people's own code
+        self.done(message)
+
+    def slowly(self, message):
+        print("begun", flush=True)
+        time.sleep(2)  # noqa: TID251
+        self.done(message)
+
+    def done(self, message):
+        print("handled", message["text"], message["beat"]["run"], "at attempt", message["beat"]["attempt"])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 CHANGED = json.loads(os.environ.get("BEATSITE", "{}"))
 
@@ -21,5 +22,7 @@ CHANNEL_LAYERS = CHANGED.get(
         }
     },
 )
+if "without" in CHANGED:
+    sys.modules[CHANGED["without"]] = None  # as if it were not installed
 if "raises" in CHANGED:
     raise RuntimeError(CHANGED["raises"])
