@@ -34,7 +34,7 @@ fmt: $(READY)        ## format in place
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) $(PEERS)     ## measure against beatserver, Celery beat, RedBeat and APScheduler (a quarter of an hour)
+bench: $(READY) $(PEERS)     ## measure against beatserver, Celery, RedBeat, APScheduler and the stock worker (three quarters of an hour)
 	$(BIN)/python -m benchmarks
 
 build: $(READY)      ## wheel and sdist, in dist/
@@ -55,6 +55,7 @@ lock: $(READY)       ## newest versions that fit pyproject.toml, with hashes (U=
 	$(COMPILE) pyproject.toml --extra local --extra encryption --group dev -o requirements/dev.txt
 	echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 	for peer in requirements/bench-*.in; do [ ! -e "$$peer" ] || $(COMPILE) "$$peer" -o "$${peer%.in}.txt" || exit 1; done
+	$(COMPILE) requirements/go.in -o requirements/go.txt
 	! grep -rnE '://|index-url' requirements/
 
 clean:               ## remove what was made here

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterable
 
-from benchmarks import bursts, loading, rates, shares, steady
+from benchmarks import bursts, loading, queue, rates, shares, steady, workers
 from benchmarks.machine import described
 from benchmarks.tables import Table
 
@@ -13,6 +13,8 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Table]]] = {
     "loading": loading.tables,
     "shares": shares.tables,
     "bursts": bursts.tables,
+    "queue": queue.tables,
+    "workers": workers.tables,
 }
 
 

@@ -19,11 +19,10 @@ from redis import Redis
 
 from benchmarks import arrivals, manifests
 from benchmarks.arrivals import Arrivals
-from benchmarks.machine import cpu_seconds, redis
+from benchmarks.machine import cpu_seconds, redis, redis_cpu
 from benchmarks.tables import Table, aim, ratio, seconds
+from benchmarks.venvs import PEERS, program, there
 
-PEERS = Path(__file__).parent / "peers"
-VENVS = Path(__file__).parents[1] / ".venv-bench"
 CAPACITY = 1_000_000
 LIMIT = 40.0
 MINUTE = 60
@@ -56,18 +55,14 @@ def _channelbeat(when: dict[str, Any]) -> Callable[[int, str, Path], list[str]]:
 
 
 def _script(peer: str) -> Callable[[int, str, Path], list[str]]:
-    return lambda *_: [_program(peer, "python"), f"{peer}_run.py"]
+    return lambda *_: [program(peer, "python"), f"{peer}_run.py"]
 
 
 def _celery(peer: str, *options: str) -> Callable[[int, str, Path], list[str]]:
     def command(_number: int, _url: str, folder: Path) -> list[str]:
-        return [_program(peer, "celery"), "-A", "celery_run", "beat", "-l", "ERROR", *(option.format(folder=folder) for option in options)]
+        return [program(peer, "celery"), "-A", "celery_run", "beat", "-l", "ERROR", *(option.format(folder=folder) for option in options)]
 
     return command
-
-
-def _program(peer: str, program: str) -> str:
-    return str(VENVS / peer / "bin" / program)
 
 
 CHANNELBEAT = Sender("channelbeat", "zset", 2_500, _channelbeat({"cron": "* * * * *"}))
@@ -93,7 +88,7 @@ def _beside_peers(url: str, number: int, quick: bool) -> Table:
     rows = [_row(CHANNELBEAT, ours, ours)]
     notes = []
     for peer, sender in OTHERS.items() if not quick else ():
-        if (VENVS / peer / ".ready").exists():
+        if there(peer):
             rows.append(_row(sender, measure(sender, number, url), ours))
         else:
             notes.append(f"{sender.name} is not measured: `make bench` sets up what it needs.")
@@ -134,19 +129,14 @@ def measure(sender: Sender, number: int, url: str) -> Result:
             try:
                 reader = arrivals.watching(url, sender.queue, number, due, LIMIT)
                 time.sleep(max(0.0, due - 0.5 - time.time()))
-                cpu, redis_cpu = cpu_seconds(process.pid), _redis_cpu(client)
+                cpu, redis_used = cpu_seconds(process.pid), redis_cpu(client)
                 found = arrivals.answer(reader)
-                result = Result(found, cpu_seconds(process.pid) - cpu, _redis_cpu(client) - redis_cpu)
+                result = Result(found, cpu_seconds(process.pid) - cpu, redis_cpu(client) - redis_used)
                 if process.poll() is not None:
                     raise SystemExit(f"{sender.name} ended:\n{(Path(folder) / 'output').read_text(errors='replace')[-2_000:]}")
             finally:
                 _end(process)
     return result
-
-
-def _redis_cpu(client: "Redis") -> float:
-    used = client.info("cpu")
-    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

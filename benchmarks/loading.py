@@ -21,6 +21,7 @@ from benchmarks.tables import Table, aim
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.parse import parse
+from channelbeat.core.runs import Finished
 from channelbeat.runtime import Alone, Engine, SystemClock
 
 CASES = ((10_000, 1), (10_000, 3), (100_000, 1))
@@ -41,6 +42,7 @@ class Silent:
 
     def record(self, outcomes: Sequence[Outcome]) -> None: ...
     def tell(self, notice: Notice) -> None: ...
+    def finished(self, runs: Sequence[Finished]) -> None: ...
 
 
 def tables(quick: bool) -> Iterator[Table]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from redis import Redis
 
 from channelbeat.local.embedded_redis import Server, find
 
@@ -55,3 +56,8 @@ def cpu_seconds(pid: int) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return sum(one.user + one.system + one.children_user + one.children_system for one in times)
+
+
+def redis_cpu(client: "Redis") -> float:
+    used = client.info("cpu")
+    return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])

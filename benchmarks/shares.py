@@ -22,6 +22,7 @@ from channelbeat.core.instants import SECOND
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Kind, Notice, Outcome
 from channelbeat.core.parse import parse
+from channelbeat.core.runs import Finished
 from channelbeat.runtime import Alone, Engine, SystemClock
 
 EVENTS = 10_000
@@ -44,6 +45,7 @@ class Counting:
             self.done.set()
 
     def tell(self, notice: Notice) -> None: ...
+    def finished(self, runs: Sequence[Finished]) -> None: ...
 
 
 def tables(quick: bool) -> Iterator[Table]:

@@ -8,7 +8,7 @@ THUMBNAILS = BASE_DIR / "thumbnails"
 
 SECRET_KEY = "an example serves no pages"
 USE_TZ = True
-INSTALLED_APPS = ["channels"]
+INSTALLED_APPS = ["channelbeat.worker", "channels"]  # in this order: its runworker takes the place of the stock one
 ASGI_APPLICATION = "gallery.asgi.application"
 
 # `channelbeat local` tells its workers where its Redis is. socket_timeout: a worker waits for its channel as long as it takes.

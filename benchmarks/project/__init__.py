@@ -1,0 +1,1 @@
+"""The Django project whose workers are measured: consumers that do nothing, under stock `runworker` and under ours."""
