@@ -98,6 +98,22 @@ async def test_claims_last_anew_once_after_a_silence(bench: Bench, silence: int,
         assert (await broker.sweep()).lost == 1
 
 
+@pytest.mark.parametrize(
+    ("claim", "silence"), [(10 * CLAIM, CLAIM), (10 * CLAIM, 6 * CLAIM), (CLAIM // 10, CLAIM // 4)], ids=["longer", "longer, away", "shorter"]
+)
+async def test_a_claim_has_the_length_its_worker_gave_it(bench: Bench, claim: int, silence: int) -> None:
+    broker = await bench.swept(tracked())
+    await bench.worker(claim=claim).claimed()
+    before = await bench.redis.zscore(KEYS.claims("c"), "e/1")
+    await bench.redis.hset(STATE, ":swept", await bench.now() - silence)
+    assert (await broker.sweep()).lost == 0
+    assert (await bench.redis.zscore(KEYS.claims("c"), "e/1") or 0) >= (before or 0)
+    if claim < CLAIM:
+        await bench.lapse("e/1")
+        await bench.redis.hset(STATE, ":swept", await bench.now() - silence)
+        assert (await broker.sweep()).lost == 0
+
+
 async def test_what_expires(bench: Bench) -> None:
     broker = await bench.swept(tracked(backoff=0))
     late: dict[str, Any] = {"start_deadline": 1}

@@ -20,8 +20,8 @@ def clock_an_hour_behind() -> None:
 
 
 def clock_that_jumps() -> None:
-    """By an hour, whenever somebody looks."""
-    offs = itertools.cycle([0, HOUR])
+    """By an hour, and back, as somebody looks; out of step with how often that is."""
+    offs = itertools.cycle([0, HOUR, 0, 0, HOUR, HOUR, 0])
     _set_clock(lambda: next(offs))
 
 

@@ -24,6 +24,7 @@ from channelbeat.local.tether import SET_PARENT_DEATH_SIGNAL
 def run(argv: list[str], changed: dict[str, Any], output: str) -> int:
     """The life of a child."""
     ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, int(signal.SIGKILL))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(file, stream)

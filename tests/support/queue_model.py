@@ -39,7 +39,7 @@ class Record:
 
     @property
     def late(self) -> bool:
-        return self.policy.start_deadline == 1 and self.attempts == 0
+        return self.policy.start_deadline == 1 and self.tries == 0
 
 
 class Model:
@@ -140,7 +140,7 @@ class Model:
         record = self.records[run]
         before = record.state
         if before is State.DEAD:
-            record.attempts, record.policy = 0, record.policy._replace(start_deadline=0)
+            record.attempts = 0
             if record.event:
                 self.active[record.event].append(run)
             self._enter(record)

@@ -43,6 +43,7 @@ CASES = {
     "pub/sub": Case({"default": layer("channels_redis.pubsub.RedisPubSubChannelLayer")}, ["W003"], "keeps no queue", BACKEND),
     "several hosts": Case({"default": layer(hosts=[*host(), *host()])}, ["W003"], "2 hosts", "single one"),
     "Sentinel": Case({"default": layer(hosts=[{"sentinels": [["127.0.0.1", 1]], "master_name": "m"}])}, ["W003"], "Sentinel", "redis://HOST"),
+    "a class for its connections": Case({"default": layer(hosts=[{"connection_class": object, "path": "/redis"}])}, ["W003"], "connection_class", "unix:///"),
     "its flush would erase our keys": Case({"default": layer(prefix="chan")}, ["W003"], "flush()", "'asgi'"),
     "an empty prefix": Case({"default": layer(prefix="")}, ["W003"], "flush()", "'asgi'"),
     "no backend": Case({"default": {}}, ["W003"], "cannot be made", "entry"),

@@ -42,7 +42,7 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     (["sync", "--concurrency", "0"], {}, "'0' is too small: 1 is the least"),
     (["sync", "--concurrency", "many"], {}, "'many' is no whole number"),
     (["sync", "--drain-timeout", "10"], {}, "'10' is no duration: write it like 30s, 5m or 1h30m"),
-    (["sync", "--claim", "10ms"], {}, "'10ms' is too small: 1s is the least"),
+    (["sync", "--claim", "10ms"], {}, "'10ms' is too small: 5s is the least"),
     (["sync", "--check"], {}, "no worker for sync on layer 'default' is alive"),
 ]
 
@@ -235,7 +235,7 @@ class TestTooLong:
 
 def test_a_run_that_somebody_cancels(started: Started, store: "Redis") -> None:
     run = send("async", {"type": "nap", "seconds": 600})
-    worker = started("async", "--claim", "1s")
+    worker = started("async", "--claim", "5s")
     worker.hears("napping")
     assert cancel(run) == "running"
     becomes(store, run, "cancelled")
@@ -244,7 +244,7 @@ def test_a_run_that_somebody_cancels(started: Started, store: "Redis") -> None:
 
 def test_a_claim_that_is_another_s_by_now(started: Started, store: "Redis") -> None:
     run = send("async", {"type": "nap", "seconds": 600})
-    worker = started("async", "--claim", "1s")
+    worker = started("async", "--claim", "5s")
     worker.hears("napping")
     store.hset(f"channelbeat:asgi:run:{run}", "token", "another's")
     worker.hears("its claim is lost")

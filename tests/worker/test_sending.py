@@ -88,6 +88,8 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"event": {"type": "x", "n": 2**70}}, TypeError, "the event 'x' cannot be sent"),
     ({"delay": 1, "at": NIGHT}, ValueError, "which of them"),
     ({"delay": -1}, ValueError, "seconds from 0 up"),
+    ({"delay": 1e306}, ValueError, "at most ten years"),
+    ({"delay": timedelta(days=3654)}, ValueError, "at most ten years"),
     ({"delay": timedelta(seconds=-1)}, ValueError, "seconds from 0 up"),
     ({"delay": float("nan")}, ValueError, "seconds from 0 up"),
     ({"delay": float("inf")}, ValueError, "seconds from 0 up"),
@@ -121,15 +123,15 @@ class TestWithoutALeader:
         send("thumbnails", EVENT)
         send("thumbnails", EVENT)
         (said,) = [entry.getMessage() for entry in caplog.records]
-        assert said.startswith("layer 'default': no leader has been seen for ")
-        assert said.endswith(" s: delayed runs and retries wait until channelbeat runs")
+        assert said.startswith("layer 'default': there is no leader, it was last seen ")
+        assert said.endswith(" s ago: delayed runs and retries wait until channelbeat runs")
         sending._warned["default"] -= 60_000
         send("thumbnails", EVENT)
         assert len(caplog.records) == 2
 
     def test_ever(self, caplog: pytest.LogCaptureFixture) -> None:
         send("thumbnails", EVENT)
-        assert "no leader has ever been seen" in caplog.text
+        assert "there is no leader: delayed" in caplog.text
 
     def test_with_one_nothing_is_said(self, store: "Redis", caplog: pytest.LogCaptureFixture) -> None:
         seconds, _ = store.time()

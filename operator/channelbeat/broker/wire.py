@@ -10,7 +10,7 @@ from hashlib import sha1
 from typing import Any
 
 from redis.asyncio import Connection, Redis
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError
+from redis.exceptions import ConnectionError, NoScriptError, ReadOnlyError, ResponseError
 
 
 class Wire(Redis):
@@ -63,6 +63,9 @@ class _Script:
                 await connection.disconnect(nowait=True)
                 await self._connect(connection)
                 answer = await self._ask(connection, rest)
+        except ReadOnlyError:  # no master any more: another may answer to its name by now
+            await connection.disconnect(nowait=True)
+            raise
         except ResponseError:
             self._wire.take_back(connection)
             raise

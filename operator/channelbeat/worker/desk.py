@@ -29,11 +29,14 @@ class Attempt:
 class Desk:
     """`deadline`: until when what is under way may go on, once the worker has been told to stop; `stuck`: an attempt does not end."""
 
-    def __init__(self) -> None:
+    def __init__(self, claim: Ms) -> None:
         self.attempts: dict[int, Attempt] = {}
         """By slot, until they are settled."""
         self.deadline: Ms | None = None
         self.stuck = False
+        self.renewed: Ms | None = None
+        """When claims were last renewed; the keeper's to write. What cannot be kept is not taken."""
+        self._fresh = claim * 3 // 4
 
     @property
     def stopping(self) -> bool:
@@ -42,7 +45,7 @@ class Desk:
     @property
     def open(self) -> bool:
         """May messages be taken?"""
-        return self.deadline is None and not self.stuck
+        return self.deadline is None and not self.stuck and self.renewed is not None and now() < self.renewed + self._fresh
 
 
 def now() -> Ms:

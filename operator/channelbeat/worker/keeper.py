@@ -26,6 +26,8 @@ AGAIN: Final[Ms] = SECOND
 """After a renewal that was not answered."""
 OUR_END: Final[Ms] = SECOND
 """How much later another worker may start what this process gives up: it is gone by then."""
+GONE_WITHIN: Final = 0.8
+"""Seconds: before that."""
 
 logger: Final = logging.getLogger("channelbeat.worker")
 
@@ -76,7 +78,7 @@ class Keeper:
                 self._look()
             except Exception:
                 logger.exception("a fault of channelbeat's own: please report it")  # and go on: without us, claims lapse
-            self._ended.wait(LOOK)
+            self._ended.wait(min(LOOK, self._claim / SECOND / 12))
 
     def _look(self) -> None:
         self._beat()
@@ -106,14 +108,17 @@ class Keeper:
 
     def _renew(self) -> None:
         held = {attempt.claimed.token: (slot, attempt) for slot, attempt in dict(self._desk.attempts).items() if attempt.claimed is not None}
+        asked = now()
         try:
             words = self._renewals.renew(self._facts(), {token: attempt.claimed.run for token, (_, attempt) in held.items() if attempt.claimed is not None})
         except LayerError as error:
-            self._outage.begins(error)
+            self._outage.begins(error, "keeper")
             self._renew_at = now() + min(AGAIN, self._claim // 3)
             return
-        self._outage.ends()
+        self._outage.ends("keeper")
         self._renew_at = now() + self._claim // 3
+        self._desk.renewed = asked
+        self._call(self._changed)
         for token, word in words.items():
             if word != "kept":
                 self._ask(*held[token], "lost" if word == "lost" else "cancelled")
@@ -141,8 +146,11 @@ class Keeper:
 
     def _end_process(self, verdict: Verdict) -> None:
         """Not by returning: neither a thread nor a blocked loop can be ended from outside."""
-        self._settle(list(self._desk.attempts.values()), verdict.stuck)
+        last = threading.Timer(GONE_WITHIN, os._exit, (1,))  # whatever Redis, or who reads our output, keeps us waiting for
+        last.daemon = True
+        last.start()
         logger.error("this worker ends with status 1: %s", verdict.ends)
+        self._settle(list(self._desk.attempts.values()), verdict.stuck)
         self._heartbeat.leave()
         sys.stdout.flush()
         sys.stderr.flush()

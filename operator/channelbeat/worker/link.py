@@ -39,6 +39,10 @@ def fault(layer: Any) -> str | None:
         return found
     if "master_name" in hosts[0]:
         return 'Redis Sentinel is not supported yet: give the URL of the master, as {"address": "redis://HOST:PORT/DB"}'
+    if "connection_class" in hosts[0]:
+        return (
+            'its host has a connection_class, which says too little to us: give a URL, as {"address": "unix:///PATH"} or {"address": "rediss://HOST:PORT/DB"}'
+        )
     address = hosts[0].get("address")
     return (check_url(address) if isinstance(address, str) else None) or check_prefix(layer.prefix)
 

@@ -15,19 +15,22 @@ logger: Final = logging.getLogger("channelbeat.worker")
 
 
 class Outage:
-    """One for the slots, the waiter and the keeper of a worker."""
+    """One for the slots, the waiter and the keeper of a worker: it begins with the first of them, and ends with the last."""
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._meeting = set[str]()
         self._told: type[LayerError] | None = None
 
-    def begins(self, error: LayerError) -> None:
+    def begins(self, error: LayerError, who: str = "loop") -> None:
+        self._meeting.add(who)
         if type(error) is not self._told:
             self._told = type(error)
             logger.warning("%s: waiting", error)
 
-    def ends(self) -> None:
-        if self._told is not None:
+    def ends(self, who: str = "loop") -> None:
+        self._meeting.discard(who)
+        if self._told is not None and not self._meeting:
             self._told = None
             logger.warning("layer %r: Redis answers again", self._name)
 

@@ -1,7 +1,6 @@
 """One-off runs from a project's own code: sent now or later, handled like those of a schedule, and cancelled by their id."""
 
 import logging
-import math
 import os
 import time
 import uuid
@@ -19,6 +18,7 @@ from channelbeat.worker import link
 
 DEFAULT: Final = "default"
 LONGEST_KEY: Final = 200
+LONGEST_DELAY: Final = timedelta(days=3653)
 
 logger: Final = logging.getLogger("channelbeat.worker")
 
@@ -117,8 +117,8 @@ def _when(delay: float | timedelta | None, at: datetime | None) -> tuple[Ms | No
     if isinstance(delay, bool) or not isinstance(delay, int | float | timedelta):
         raise TypeError(f"delay is seconds or a timedelta, not {delay!r}")
     seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"delay={delay} is no length of time: give seconds from 0 up, or a timedelta")
+    if not 0 <= seconds <= LONGEST_DELAY.total_seconds():  # nor NaN
+        raise ValueError(f"delay={delay} is no length of time that is kept: give seconds from 0 up, or a timedelta, of at most ten years")
     return None, round(seconds * SECOND)
 
 
@@ -158,5 +158,5 @@ def _heed(put: Put, alias: str) -> None:
     now = time.monotonic_ns() // 1_000_000
     if now >= _warned.get(alias, now):
         _warned[alias] = now + MINUTE
-        since = "has ever been seen" if put.silent is None else f"has been seen for {put.silent // SECOND} s"
-        logger.warning("layer %r: no leader %s: delayed runs and retries wait until channelbeat runs", alias, since)
+        since = "" if put.silent is None else f", it was last seen {put.silent // SECOND} s ago"
+        logger.warning("layer %r: there is no leader%s: delayed runs and retries wait until channelbeat runs", alias, since)

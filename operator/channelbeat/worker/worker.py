@@ -57,7 +57,7 @@ class Worker:
         self._application: Application = guarantee_single_callable(application)  # type: ignore[no-untyped-call]
         self._channels, self._layer, self._alias = tuple(dict.fromkeys(channels)), channel_layer, alias
         self._concurrency, self._claim, self._drain, self._grace = concurrency, claim, drain, grace
-        self._desk = Desk()
+        self._desk = Desk(claim)
         self._slots: list[Slot] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiter: Waiter

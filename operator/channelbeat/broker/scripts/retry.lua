@@ -11,8 +11,7 @@ for i, id in ipairs(ARGV) do
     call('PERSIST', run.key)
     call('PERSIST', body_key(id))
     call('HDEL', run.key, 'finished')
-    local policy = string.gsub(call('HGET', run.key, 'policy'), '^(%d+ %d+ %d+ %d+) %d+', '%1 0') -- its start deadline is long over
-    call('HSET', run.key, 'attempts', 0, 'policy', policy)
+    call('HSET', run.key, 'attempts', 0)
     if run.event ~= '' then try('ZADD', root .. 'active:' .. run.event, stamp, id) end
     try('ZREM', dead, id)
   end

@@ -39,13 +39,13 @@ end
 -- What is needed of a run's record; nil when there is none, or it is something else.
 local function load(id)
   local key = root .. 'run:' .. id
-  local got = try('HMGET', key, 'state', 'event', 'channel', 'policy', 'due', 'attempts', 'tries', 'token', 'worker', 'started', 'cancel')
+  local got = try('HMGET', key, 'state', 'event', 'channel', 'policy', 'due', 'attempts', 'tries', 'token', 'worker', 'started', 'cancel', 'claim')
   local policy, due = got[4] and policy_of(got[4]), tonumber(got[5] or '')
   local attempts, tries = tonumber(got[6] or '0'), tonumber(got[7] or '0')
   if not (got[3] and policy and policy.version and due and attempts and tries) then return nil end -- guard: record
   return {
     id = id, key = key, state = got[1], event = got[2] or '', channel = got[3], policy = policy, due = due, attempts = attempts, tries = tries,
-    token = got[8], worker = got[9], started = tonumber(got[10] or stamp) or now, cancel = got[11],
+    token = got[8], worker = got[9], started = tonumber(got[10] or stamp) or now, cancel = got[11], claim = tonumber(got[12] or ''),
   }
 end
 

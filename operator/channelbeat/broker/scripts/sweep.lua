@@ -1,5 +1,5 @@
 -- Runs whose time has come go to their queue, and those whose worker vanished; runs past their start deadline expire. uses runs
--- KEYS[1] state hash     ARGV[1] how long claims last (ms)     ARGV[2] the most runs of a kind that are moved at once
+-- KEYS[1] state hash     ARGV[1] how long a claim lasts that does not say (ms)     ARGV[2] the most runs of a kind that are moved at once
 -- Result: [queued, lost, dead, when the next is due or '', 1 if there is more to do]
 -- Needs Redis 6.2. The first write is one that is never refused. What cannot be moved for a key that somebody overwrote waits,
 -- and holds up nothing else.
@@ -7,6 +7,7 @@ local limit = tonumber(ARGV[2])
 try('ZREMRANGEBYSCORE', dead, '-inf', ms(now - WEEK * 1000))
 local swept = tonumber(call('HGET', KEYS[1], ':swept') or '0')
 call('HSET', KEYS[1], ':swept', stamp)
+local BRIEF = 250 -- ms: less than half of the shortest claim
 local tally = {queued = 0, lost = 0, dead = 0}
 local more = false
 local function each(ids, what, otherwise)
@@ -18,10 +19,16 @@ end
 local function due(key) return try('ZRANGEBYSCORE', key, '-inf', stamp, 'LIMIT', 0, limit) end
 local function until_(key, at, id) call('ZADD', key, ms(at), id) end
 
--- Claims: if nobody swept for long, Redis or the leader was away, and workers could not renew: each claim lasts anew, once. So it does
--- when the clock was set back.
-local extend = false
-if math.abs(now - swept) > tonumber(ARGV[1]) / 2 then extend = true end -- guard: extend
+-- Claims: if nobody swept for half a claim's length, Redis was away, or the leader, and the worker may not have been able to renew: it
+-- lasts anew, once. So it does when the clock was set back.
+local gap = math.abs(now - swept)
+local function extend(claims, id)
+  local run = load(id)
+  local length = run and run.claim or tonumber(ARGV[1])
+  if gap <= length / 2 then return end
+  local last = swept <= now and tonumber(call('ZSCORE', claims, id)) or 0
+  until_(claims, math.max(last, now + length), id)
+end
 local function vanished(claims, id)
   local run = load(id)
   if run and run.state ~= 'running' then run = nil end -- guard: running
@@ -35,9 +42,7 @@ end
 local names = try('SMEMBERS', root .. 'channels')
 for _, channel in ipairs(names) do
   local claims = root .. 'claims:' .. channel
-  if extend then
-    each(try('ZRANGE', claims, 0, -1), function(id) until_(claims, now + tonumber(ARGV[1]), id) end)
-  end
+  if gap > BRIEF then each(try('ZRANGE', claims, 0, -1), function(id) extend(claims, id) end) end -- guard: extend
   each(due(claims), function(id) vanished(claims, id) end, function(id) until_(claims, now + BUFFERED, id) end)
 end
 
@@ -60,7 +65,7 @@ each(due(delayed), promote, function(id) until_(delayed, now + BUFFERED, id) end
 
 local function expire(id)
   local run = load(id)
-  if run and (run.attempts > 0 or run.state ~= 'queued' and run.state ~= 'buffered') then run = nil end -- guard: expire
+  if run and (run.tries > 0 or run.state ~= 'queued' and run.state ~= 'buffered') then run = nil end -- guard: expire
   if run then
     call('ZREM', place(run), id)
     finish(run, 'expired', '')

@@ -44,7 +44,6 @@ local function settle(run, how, brief, trace, result, soonest)
   elseif how == 'back' then
     local state, at = again(run, soonest)
     call('HSET', run.key, 'attempts', run.attempts - 1, history(run, 'given-back', brief))
-    if run.policy.deadline > 0 then try('ZADD', deadlines, ms(run.due + run.policy.deadline), run.id) end
     return state, at
   end
   return fail(run, how, brief, trace, soonest, false)
@@ -62,12 +61,12 @@ if ARGV[5] ~= '' then
 end
 
 local function late(run)
-  return run.policy.deadline > 0 and run.attempts == 0 and now > run.due + run.policy.deadline
+  return run.policy.deadline > 0 and run.tries == 0 and now > run.due + run.policy.deadline
 end
 
 local function start(run)
   run.attempts, run.tries = run.attempts + 1, run.tries + 1
-  call('HSET', run.key, 'state', 'running', 'token', token, 'worker', ARGV[4], 'started', stamp, 'attempts', run.attempts, 'tries', run.tries,
+  call('HSET', run.key, 'state', 'running', 'token', token, 'worker', ARGV[4], 'started', stamp, 'claim', ARGV[3], 'attempts', run.attempts, 'tries', run.tries,
     history({tries = run.tries, worker = ARGV[4], started = now}, '-', ''))
   if run.policy.deadline > 0 then try('ZREM', deadlines, run.id) end
   return {'run', run.id, run.event, run.channel, run.attempts, run.policy.limit, ms(run.due), run.policy.timeout}, body_of(run)

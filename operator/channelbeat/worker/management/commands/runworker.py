@@ -2,8 +2,10 @@
 
 import argparse
 import logging
+import os
 import re
 import sys
+import threading
 from typing import Any, Final
 
 from channels.layers import channel_layers
@@ -14,7 +16,7 @@ from django.core.management import CommandError
 from channelbeat import heartbeat
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
 from channelbeat.worker import link
-from channelbeat.worker.worker import Worker
+from channelbeat.worker.worker import TAIL, Worker
 
 logger: Final = logging.getLogger("django.channels.worker")
 _LENGTH: Final = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?(?:(\d+)ms)?")
@@ -58,7 +60,7 @@ class Command(runworker.Command):
         parser.add_argument(
             "--claim",
             metavar="DURATION",
-            type=at_least(SECOND, "1s", length),
+            type=at_least(5 * SECOND, "5s", length),
             default="30s",
             help="After how long a worker that is not heard of loses its runs to another; default 30s.",
         )
@@ -76,6 +78,8 @@ class Command(runworker.Command):
             if (fault := link.channel_fault(self.channel_layer, channel)) is not None:
                 raise CommandError(fault)
         application = get_default_application()
+        for ours in (logger, logging.getLogger("channelbeat.worker")):
+            ours.disabled = False  # an asgi.py that calls django.setup() once more has LOGGING silence the loggers that were there before
         logger.info("Running worker for channels %s", channels)
         worker = self.worker_class(
             application,
@@ -86,7 +90,11 @@ class Command(runworker.Command):
             claim=options["claim"],
             drain=options["drain_timeout"],
         )
-        if status := worker.run():
+        status = worker.run()
+        late = threading.Timer(TAIL, os._exit, (status,))  # Python waits for threads that consumers began, and some never end
+        late.daemon = True
+        late.start()
+        if status:
             sys.exit(status)
 
 
