@@ -72,7 +72,7 @@ async def test_every_line_is_heard_with_its_channel(workers: Workers, heard: Hea
 async def test_one_that_dies_is_told_with_its_last_words_and_started_again_later_each_time(workers: Workers, heard: Heard) -> None:
     workers.run({PLACE: shell("echo going; printf down; exit 3")})
     await eventually(lambda: len(heard.said) == 3)
-    assert heard.said == [f"worker prints ended (exit 3): down; it starts again in {pause} s" for pause in ("0.05", "0.1", "0.2")]
+    assert heard.said == [f"worker prints ended (exit 3); its last line: down; it starts again in {pause} s" for pause in ("0.05", "0.1", "0.2")]
 
 
 async def test_a_signal_is_told_by_name(workers: Workers, heard: Heard) -> None:
@@ -84,7 +84,7 @@ async def test_a_signal_is_told_by_name(workers: Workers, heard: Heard) -> None:
 async def test_a_command_that_does_not_exist_is_told(workers: Workers, heard: Heard) -> None:
     workers.run({PLACE: Job(PLACE, ("no-such-command",), (), "redis://x")})
     await eventually(lambda: bool(heard.said))
-    assert heard.said[0] == "worker prints ended (exit 1): no-such-command: No such file or directory; it starts again in 0.05 s"
+    assert heard.said[0] == "worker prints ended (exit 1); its last line: no-such-command: No such file or directory; it starts again in 0.05 s"
 
 
 async def test_a_folder_that_has_gone_is_told_and_tried_again(heard: Heard, tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ class TestStopping:
         worker.signal()
         assert worker.ends() == 0
         assert worker.with_words("woken")
-        assert (state(store, run), record(store, run)["attempts"]) == ("retrying", "0")
+        assert (state(store, run), record(store, run)["attempts"]) == ("queued", "0")
 
     def test_a_sync_attempt_is_given_back_when_the_time_is_up_and_the_process_ends(self, started: Started, store: "Redis") -> None:
         run = send("sync", {"type": "nap", "seconds": 600})
@@ -165,7 +165,7 @@ class TestStopping:
         worker.hears("SIGINT: stopping")
         worker.signal(signal.SIGINT)
         assert worker.ends() == 0
-        assert state(store, run) == "retrying"
+        assert state(store, run) == "queued"
 
     def test_a_blocked_loop_stops_too(self, started: Started, store: "Redis") -> None:
         run = send("async", {"type": "block", "seconds": 600})

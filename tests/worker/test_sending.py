@@ -47,6 +47,12 @@ async def test_the_async_form_does_the_same(store: "Redis") -> None:
     assert await acancel("once/no/such") is None
 
 
+async def test_any_number_at_once(store: "Redis") -> None:
+    """The layer's own pool has a hundred connections."""
+    runs = await asyncio.gather(*(asend("thumbnails", EVENT) for _ in range(300)))
+    assert len(set(runs)) == 300
+
+
 @pytest.mark.parametrize("when", [{"delay": 60}, {"delay": 0.5}, {"delay": timedelta(days=1)}, {"at": NIGHT}], ids=str)
 def test_later(store: "Redis", when: dict[str, Any]) -> None:
     assert state(store, send("thumbnails", EVENT, **when)) == "delayed"
@@ -86,6 +92,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"event": {"type": "x", "beat": {}}}, ValueError, "'beat' is channelbeat's own"),
     ({"event": {"type": "x", "when": NIGHT}}, TypeError, "the event 'x' cannot be sent: can not serialize 'datetime"),
     ({"event": {"type": "x", "n": 2**70}}, TypeError, "the event 'x' cannot be sent"),
+    ({"event": {"type": "x", 3: 1}}, TypeError, "the event 'x' cannot be sent: int is not allowed for map key"),
     ({"delay": 1, "at": NIGHT}, ValueError, "which of them"),
     ({"delay": -1}, ValueError, "seconds from 0 up"),
     ({"delay": 1e306}, ValueError, "at most ten years"),

@@ -231,4 +231,4 @@ def _signal(group: int, number: int) -> bool:
 
 def _how(code: int, last: str) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended (exit {code})"
-    return f"{how}: {last}" if last else how
+    return f"{how}; its last line: {last}" if last else how

@@ -1,5 +1,6 @@
 """One-off runs from a project's own code: sent now or later, handled like those of a schedule, and cancelled by their id."""
 
+import asyncio
 import logging
 import os
 import time
@@ -7,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from channels.layers import channel_layers
 
@@ -18,6 +20,7 @@ from channelbeat.worker import link
 
 DEFAULT: Final = "default"
 LONGEST_KEY: Final = 200
+AT_ONCE: Final = 50
 LONGEST_DELAY: Final = timedelta(days=3653)
 
 logger: Final = logging.getLogger("channelbeat.worker")
@@ -63,7 +66,9 @@ async def asend(
 ) -> str:
     """`send` for async code."""
     request = _request(channel, event, delay, at, key, layer)
-    _heed(await _async_one_offs(layer).put(request.run, channel, request.body, at=request.at, delay=request.delay), layer)
+    async with _turn():
+        put = await _async_one_offs(layer).put(request.run, channel, request.body, at=request.at, delay=request.delay)
+    _heed(put, layer)
     return request.run
 
 
@@ -74,7 +79,8 @@ def cancel(run_id: str, layer: str = DEFAULT) -> str | None:
 
 async def acancel(run_id: str, layer: str = DEFAULT) -> str | None:
     """`cancel` for async code."""
-    return await _async_one_offs(layer).cancel(run_id)
+    async with _turn():
+        return await _async_one_offs(layer).cancel(run_id)
 
 
 def _request(channel: str, event: Mapping[str, Any], delay: float | timedelta | None, at: datetime | None, key: str | None, alias: str) -> _Request:
@@ -90,6 +96,7 @@ def _request(channel: str, event: Mapping[str, Any], delay: float | timedelta | 
     run = f"once/{channel}/{_key(key)}"
     try:
         body = found.serialize({**event, "beat": {"v": 1, "run": run}})
+        found.deserialize(body)  # what can be written cannot always be read
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TypeError(f"the event {event['type']!r} cannot be sent: {error}") from error
     return _Request(run, channel, body, *_when(delay, at))
@@ -141,6 +148,14 @@ def _one_offs(alias: str) -> OneOffs:
     if place not in _opened or _opened[place][0] is not layer:  # tests change settings
         _opened[place] = (layer, OneOffs(link.opened_sync(layer), layer.prefix, name=alias))
     return _opened[place][1]
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _turn() -> asyncio.Semaphore:
+    """The layer's pool raises when all its connections are taken, a hundred unless set."""
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
 
 
 def _async_one_offs(alias: str) -> AsyncOneOffs:

@@ -18,7 +18,7 @@ from channelbeat.worker import told
 from channelbeat.worker.current import CurrentRun
 from channelbeat.worker.desk import Attempt, Desk, now
 from channelbeat.worker.instance import Application, Ending, Instance, report_idle
-from channelbeat.worker.keeper import OUR_END, timed_out
+from channelbeat.worker.keeper import timed_out
 from channelbeat.worker.messages import Message, Poison, Reader
 from channelbeat.worker.outage import Outage
 from channelbeat.worker.waiter import Waiter
@@ -136,7 +136,7 @@ class Slot:
             return Done(claimed.run, claimed.token, "failed", error=told.brief(self._error), trace=told.trace(self._error))
         if attempt.reason == "timeout":
             return timed_out(claimed)
-        return Done(claimed.run, claimed.token, "cancelled" if attempt.reason == "cancelled" else "back", after=OUR_END)
+        return Done(claimed.run, claimed.token, "cancelled" if attempt.reason == "cancelled" else "back")
 
     async def _handle(self, channel: str, message: Message, run: CurrentRun | None) -> BaseException | None:
         """The error that the application failed with; None when it is done with the message."""

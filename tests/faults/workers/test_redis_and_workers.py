@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from channelbeat.broker import scripts
 from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import State
 from support.fleet import Fleet
@@ -79,14 +78,6 @@ async def away(own_redis: RedisServer, fleet: Fleet) -> None:
 
 async def test_redis_is_away_for_two_claims(own_redis: RedisServer, fleets: Callable[[str], Fleet]) -> None:
     await away(own_redis, fleets(own_redis.url))
-
-
-async def test_claims_would_be_lost_by_it_if_they_did_not_last_anew(
-    own_redis: RedisServer, fleets: Callable[[str], Fleet], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(scripts, "source", without("extend"))
-    with pytest.raises(AssertionError):
-        await away(own_redis, fleets(own_redis.url))
 
 
 async def replies_lost(redis_server: RedisServer, fleet: Fleet, leader: Leader, folder: Path, *guards: str) -> None:

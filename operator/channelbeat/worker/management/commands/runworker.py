@@ -30,7 +30,7 @@ def length(text: str) -> Ms:
     return sum(int(number or 0) * unit for number, unit in zip(found.groups(), (HOUR, MINUTE, SECOND, 1), strict=True))
 
 
-def at_least(least: int, shown: str, read: Any = int) -> Any:
+def at_least(least: int, shown: str, read: Any = int, most: int | None = None) -> Any:
     def value(text: str) -> int:
         try:
             found: int = read(text)
@@ -38,6 +38,8 @@ def at_least(least: int, shown: str, read: Any = int) -> Any:
             raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
         if found < least:
             raise argparse.ArgumentTypeError(f"{text!r} is too small: {shown} is the least")
+        if most is not None and found > most:
+            raise argparse.ArgumentTypeError(f"{text!r} is too much: {most} is the most")
         return found
 
     return value
@@ -49,7 +51,7 @@ class Command(runworker.Command):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--concurrency", metavar="N", type=at_least(1, "1"), default=1, help="Messages handled at the same time; default 1.")
+        parser.add_argument("--concurrency", metavar="N", type=at_least(1, "1", most=256), default=1, help="Messages handled at the same time; default 1.")
         parser.add_argument(
             "--drain-timeout",
             metavar="DURATION",
