@@ -43,7 +43,7 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     (["sync", "--concurrency", "many"], {}, "'many' is no whole number"),
     (["sync", "--drain-timeout", "10"], {}, "'10' is no duration: write it like 30s, 5m or 1h30m"),
     (["sync", "--claim", "10ms"], {}, "'10ms' is too small: 5s is the least"),
-    (["sync", "--check"], {}, "no worker for sync on layer 'default' is alive"),
+    (["nobody-listens", "--check"], {}, "no worker for nobody-listens on layer 'default' is alive"),
 ]
 
 

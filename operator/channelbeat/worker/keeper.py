@@ -29,6 +29,8 @@ OUR_END: Final[Ms] = SECOND
 GONE_WITHIN: Final = 0.8
 """Seconds: before that."""
 
+OUR_FAULT: Final = "a fault of channelbeat's own: please report it"
+
 logger: Final = logging.getLogger("channelbeat.worker")
 
 
@@ -77,7 +79,7 @@ class Keeper:
             try:
                 self._look()
             except Exception:
-                logger.exception("a fault of channelbeat's own: please report it")  # and go on: without us, claims lapse
+                logger.exception(OUR_FAULT)  # and go on: without us, claims lapse
             self._ended.wait(min(LOOK, self._claim / SECOND / 12))
 
     def _look(self) -> None:
@@ -111,8 +113,11 @@ class Keeper:
         asked = now()
         try:
             words = self._renewals.renew(self._facts(), {token: attempt.claimed.run for token, (_, attempt) in held.items() if attempt.claimed is not None})
-        except LayerError as error:
-            self._outage.begins(error, "keeper")
+        except Exception as error:
+            if isinstance(error, LayerError):
+                self._outage.begins(error, "keeper")
+            else:
+                logger.exception(OUR_FAULT)  # and go on: somebody has to judge the time
             self._renew_at = now() + min(AGAIN, self._claim // 3)
             return
         self._outage.ends("keeper")
