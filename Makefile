@@ -52,7 +52,9 @@ $(READY): requirements/dev.txt requirements/uv.txt pyproject.toml requirements/v
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--custom-compile-command "make lock" $(if $(U),--upgrade-package $(U),--upgrade)
 lock: $(READY)       ## newest versions that fit pyproject.toml, with hashes (U=PACKAGE moves one)
-	$(COMPILE) pyproject.toml --extra local --extra encryption --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra local --extra operator --extra encryption --group dev -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra operator --extra encryption -c requirements/dev.txt -o requirements/operator.txt
+	echo hatchling | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 	for peer in requirements/bench-*.in; do [ ! -e "$$peer" ] || $(COMPILE) "$$peer" -o "$${peer%.in}.txt" || exit 1; done
 	$(COMPILE) requirements/go.in -o requirements/go.txt
