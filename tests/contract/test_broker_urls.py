@@ -13,9 +13,9 @@ import pytest
 from redis.asyncio import Redis
 
 from channelbeat.broker import layer
-from channelbeat.broker.connect import masked
 from channelbeat.core.batch import Verdict
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.masking import masked
 from channelbeat.errors import LayerRefused, NoRedis, Unreachable
 from support.brokers import Opened
 from support.redis import running

@@ -21,10 +21,10 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from channelbeat.core.masking import masked
 from channelbeat.errors import LayerRefused, LayerTaken, Stale, StoreChanged, Unreachable, WritesRefused
 
 _REFUSED: Final = re.compile(r"\b(OOM|MISCONF|NOREPLICAS|READONLY)\b")
-_USERINFO: Final = re.compile(r"//[^/\s]*@")
 
 
 def options(timeout: float) -> dict[str, Any]:
@@ -46,11 +46,6 @@ def option_fault(url: str) -> str | None:
     if pool.connection_kwargs.get("decode_responses"):
         return "its URL has options that turn messages, which are bytes, into text: leave decode_responses out"
     return None
-
-
-def masked(text: object) -> str:
-    """Without the user information of any URL in it."""
-    return _USERINFO.sub("//***@", str(text))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
-from channelbeat.broker.connect import masked
+from channelbeat.core.masking import masked
 from channelbeat.worker import link
 
 FEW: Final = 10

@@ -1,0 +1,245 @@
+"""What Prometheus finds: every metric, with the right labels and numbers, in both of its formats."""
+
+import asyncio
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+
+from channelbeat.core.instants import SECOND
+from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
+from channelbeat.core.runs import Finished, State
+from channelbeat.observability.catalogue import FAMILIES, LATENESS, full
+from channelbeat.observability.metrics import AT_ONCE, Metrics
+from channelbeat.observability.page import Ask
+from channelbeat.observability.tallies import GRACE
+from support import scrapes
+from support.rig import Lease, schedule
+from support.scrapes import AT, PROMETHEUS, Seen, StillEngine, enqueued
+
+
+async def everything() -> Metrics:
+    """With something of each metric."""
+    metrics = scrapes.made(StillEngine(schedule({"every": "5s"}), due={("default/t", "e"): AT}), writes=Counter(written=2))
+    metrics.seen(Seen("default/t"))
+    metrics.record([enqueued("default/t")])
+    metrics.finished([Finished("r", "default/t/e", "c", State.DEAD, 4, AT, "", False)])
+    metrics.tell(Notice("default", Sign.LEADING, "x", AT))
+    return metrics
+
+
+@pytest.mark.parametrize("headers", [{}, PROMETHEUS], ids=["text", "openmetrics, zipped"])
+async def test_every_metric_is_there_with_its_kind_and_help(headers: Mapping[str, str]) -> None:
+    found = (await scrapes.scraped(await everything(), headers)).families
+    for name, family in FAMILIES.items():
+        told = found[full(name)] if full(name) in found else found[full(name).rpartition("_")[0]]
+        assert told.documentation == family.help
+        assert told.type == family.kind or (family.kind, told.type) == ("info", "gauge")
+        assert told.samples, name
+        for sample in told.samples:
+            assert sample.labels.keys() - {"le"} == set(family.labels)
+    ours = {name for name in found if name.startswith("channelbeat_")}
+    assert len(ours) == len(FAMILIES)
+
+
+async def test_both_formats_say_the_same() -> None:
+    metrics = await everything()
+    text, openmetrics = await scrapes.scraped(metrics), await scrapes.scraped(metrics, PROMETHEUS)
+    assert {place: value for place, value in text.values.items() if not place[0].startswith("process_")} == {
+        place: value for place, value in openmetrics.values.items() if not place[0].startswith("process_")
+    }
+
+
+async def test_the_content_type_is_what_prometheus_asked_for() -> None:
+    metrics = await everything()
+    assert (await metrics.page(Ask({}, PROMETHEUS))).content_type.startswith("application/openmetrics-text; version=1.0.0")
+    assert (await metrics.page(Ask({}, {}))).content_type.startswith("text/plain; version=0.0.4")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not on PATH")
+async def test_promtool_has_nothing_to_say() -> None:
+    page = await (await everything()).page(Ask({}, {}))
+    body = page.body if isinstance(page.body, bytes) else page.body.encode()
+    done = await asyncio.to_thread(subprocess.run, ["promtool", "check", "metrics"], input=body, capture_output=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+async def test_outcomes_are_counted_with_their_reasons() -> None:
+    metrics = scrapes.made()
+    metrics.record([enqueued(), enqueued(), Outcome("shop/t", "e", AT, Kind.MISSED, AT, Reason.SUPERSEDED, count=40)])
+    metrics.record([Outcome("shop/t", "e", AT, Kind.MISSED, AT, Reason.SUPERSEDED, count=2), Outcome("shop/u", "e", AT, Kind.HELD, AT, Reason.CHANNEL_FULL)])
+    found = await scrapes.scraped(metrics)
+    assert sorted((labels["schedule"], labels["outcome"], labels["reason"], value) for labels, value in found.of("occurrences_total")) == [
+        ("t", "enqueued", "", 2),
+        ("t", "missed", "Superseded", 42),
+        ("u", "held", "ChannelFull", 1),
+    ]
+
+
+async def test_lateness_is_put_into_buckets_of_its_namespace() -> None:
+    metrics = scrapes.made()
+    metrics.record([enqueued(lateness=5), enqueued(lateness=6), enqueued(lateness=9_000), enqueued(lateness=70_000), enqueued(key="other/t", lateness=0)])
+    found = await scrapes.scraped(metrics)
+    buckets = {labels["le"]: value for labels, value in found.of("lateness_seconds_bucket") if labels["namespace"] == "shop"}
+    assert buckets == {**dict.fromkeys(map(str, LATENESS), 2), "0.005": 1, "10.0": 3, "30.0": 3, "60.0": 3, "+Inf": 4}
+    assert found("lateness_seconds_count", namespace="shop") == 4
+    assert found("lateness_seconds_sum", namespace="shop") == pytest.approx(79.011)
+    assert found("lateness_seconds_count", namespace="other") == 1
+
+
+@pytest.mark.parametrize("reason", [Reason.TRIGGERED, Reason.REPLAYED])
+async def test_what_was_not_sent_for_its_due_time_has_no_lateness(reason: Reason) -> None:
+    metrics = scrapes.made()
+    metrics.record([enqueued(lateness=50_000, reason=reason)])
+    found = await scrapes.scraped(metrics)
+    assert found.of("lateness_seconds_count") == []
+    assert found("last_enqueued_timestamp_seconds", namespace="shop", schedule="t") == AT / SECOND
+
+
+async def test_runs_that_ended_are_counted_by_state() -> None:
+    metrics = scrapes.made()
+    metrics.finished(
+        [Finished("r", event, "c", state, 1, AT, "", False) for event, state in [("shop/t/e", State.DEAD), ("shop/t/e", State.DEAD), ("", State.DEAD)]]
+    )
+    found = await scrapes.scraped(metrics)
+    assert found("runs_total", namespace="shop", schedule="t", event="e", state="dead") == 2
+    assert found("runs_total", namespace="", schedule="", event="", state="dead") == 1
+
+
+async def test_the_last_time_never_goes_back() -> None:
+    metrics = scrapes.made()
+    metrics.record([enqueued(at=AT), enqueued(at=AT - 5 * SECOND)])
+    assert (await scrapes.scraped(metrics))("last_enqueued_timestamp_seconds", namespace="shop", schedule="t") == AT / SECOND
+
+
+async def test_the_next_due_time_is_the_earliest_of_its_events() -> None:
+    due = {("default/t", "e"): AT + 9, ("default/t", "e1"): AT + 5}
+    engine = StillEngine(schedule({"every": "5s"}, {"every": "5s"}, {"every": "5s"}), schedule({"every": "5s"}, name="u"), due=due)
+    found = await scrapes.scraped(scrapes.made(engine))
+    assert found.of("next_due_timestamp_seconds") == [({"namespace": "default", "schedule": "t"}, (AT + 5) / SECOND)]
+
+
+async def test_channels_have_their_backlog() -> None:
+    shared = schedule({"every": "5s"}, name="u")
+    listening = schedule({"every": "5s"}, name="v", channel="d", worker={"channels": ["d", "f"], "scaleTargetRef": {"name": "w"}})
+    group = schedule({"every": "5s"}, name="g", group="x")
+    found = await scrapes.scraped(scrapes.made(StillEngine(schedule({"every": "5s"}), shared, listening, group)))
+    assert sorted(labels["channel"] for labels, _ in found.of("backlog")) == ["c", "d", "f"]
+    assert found("backlog", layer="default", channel="c") == 5
+    assert found("in_flight", layer="default", channel="c") == 1
+
+
+LEADERS = ("next_due_timestamp_seconds", "backlog", "in_flight", "layer_up")
+
+
+async def test_who_does_not_lead_leaves_to_the_leader_what_only_that_one_knows() -> None:
+    leadership = Lease()
+    engine = StillEngine(schedule({"every": "5s"}), due={("default/t", "e"): AT})
+    metrics = scrapes.made(engine, leadership=leadership)
+    before = await scrapes.scraped(metrics)
+    assert [before.of(name) != [] for name in LEADERS] == [True] * 4
+    assert (before("leader"), before("lease_valid")) == (1, 1)
+    leadership.held, engine.layer = False, engine.layer._replace(leading=False)
+    after = await scrapes.scraped(metrics)
+    assert [after.of(name) for name in LEADERS] == [[]] * 4
+    assert (after("leader"), after("lease_valid")) == (0, 0)
+
+
+class Silence(Lease):
+    """The API server gives no answer."""
+
+    def valid(self) -> bool:
+        return False
+
+
+async def test_who_goes_on_while_the_api_server_is_silent_leads_without_being_sure() -> None:
+    found = await scrapes.scraped(scrapes.made(leadership=Silence()))
+    assert (found("leader"), found("lease_valid")) == (1, 0)
+    assert found("layer_up", layer="default") == 1
+
+
+async def test_a_layer_that_ails_is_not_up() -> None:
+    engine = StillEngine()
+    engine.layer = engine.layer._replace(ailment=Notice("default", Sign.AWAY, "x", AT))
+    found = await scrapes.scraped(scrapes.made(engine))
+    assert (found("layer_up", layer="default"), found("epoch", layer="default")) == (0, 3)
+
+
+async def test_schedules_and_those_with_faults_are_counted() -> None:
+    metrics = scrapes.made()
+    for seen in (Seen("a/a"), Seen("a/b", faults=["x"]), Seen("a/c", refusal="x"), Seen("a/d", faults=["x"]), Seen("a/e", faults=["x"])):
+        metrics.seen(seen)
+    metrics.seen(Seen("a/d"))
+    metrics.gone("a/e")
+    found = await scrapes.scraped(metrics)
+    assert (found("schedules"), found("schedules_faulty")) == (4, 2)
+
+
+async def test_a_schedule_that_is_gone_takes_its_series_with_it() -> None:
+    now = 0.0
+    metrics = scrapes.made(now=lambda: now)
+
+    def tell(key: str) -> None:
+        metrics.record([enqueued(key)])
+        metrics.finished([Finished("r", f"{key}/e", "c", State.DEAD, 1, AT, "", False)])
+
+    async def left() -> set[str]:
+        found = await scrapes.scraped(metrics)
+        names = ("occurrences_total", "runs_total", "last_enqueued_timestamp_seconds")
+        return {labels["schedule"] for name in names for labels, _ in found.of(name)} | {
+            labels["namespace"] for labels, _ in found.of("lateness_seconds_count")
+        }
+
+    for key in ("shop/t", "shop/u", "gone/v"):
+        metrics.seen(Seen(key))
+        tell(key)
+    metrics.gone("shop/t")
+    metrics.gone("gone/v")
+    now += GRACE - 1
+    tell("shop/t")  # what it missed is decided after it was deleted
+    assert await left() == {"t", "u", "v", "shop", "gone"}
+    now += 1
+    assert await left() == {"u", "shop"}
+    tell("shop/t")
+    assert "t" in await left()
+    now += GRACE
+    assert await left() == {"u", "shop"}
+
+
+async def test_a_schedule_that_came_back_keeps_its_series() -> None:
+    now = 0.0
+    metrics = scrapes.made(now=lambda: now)
+    metrics.seen(Seen("shop/t"))
+    metrics.record([enqueued()])
+    metrics.gone("shop/t")
+    metrics.seen(Seen("shop/t"))
+    now += 2 * GRACE
+    assert (await scrapes.scraped(metrics)).of("occurrences_total") != []
+
+
+async def test_writes_of_a_status_are_those_that_somebody_counts() -> None:
+    writes = Counter(written=2)
+    metrics = scrapes.made(writes=writes)
+    writes["refused"] += 1
+    assert sorted((labels["result"], value) for labels, value in (await scrapes.scraped(metrics)).of("status_writes_total")) == [("refused", 1), ("written", 2)]
+
+
+async def test_the_process_tells_of_its_memory_and_of_its_version() -> None:
+    found = await scrapes.scraped(scrapes.made())
+    assert (found("process_resident_memory_bytes") or 0) > 1_000_000
+    assert found("process_cpu_seconds_total") is not None
+    assert found("build_info", version="1.2.3") == 1
+
+
+@pytest.mark.parametrize("headers", [{}, PROMETHEUS], ids=["text", "openmetrics, zipped"])
+async def test_a_family_of_many_series_is_one_family(headers: Mapping[str, str]) -> None:
+    metrics, many = scrapes.made(), 3 * AT_ONCE
+    metrics.record([enqueued(f"shop/t{number}") for number in range(many)])
+    assert len((await scrapes.scraped(metrics, headers)).of("occurrences_total")) == many
+
+
+async def test_quotes_and_newlines_do_not_break_the_page() -> None:
+    found = await scrapes.scraped(scrapes.made(version='1 "odd"\n\\version'))
+    assert found("build_info", version='1 "odd"\n\\version') == 1
