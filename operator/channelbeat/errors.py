@@ -9,6 +9,9 @@
     x WritesRefused       its Redis refuses writes (no memory, no disk, a replica); nothing was written
     x Stale               a newer leader has written; nothing was written
     x StoreChanged        the store is not the one we wrote to: rolled back or wiped; nothing was written
+  + ApiError              the Kubernetes API server did not do what it was asked
+    x ApiUnreachable      it does not answer, or its answer was lost: what was asked may have been carried out
+    x ApiRefused          its answer is no; `status` is the HTTP status, `reason` Kubernetes' word for it
   + LocalError            the local runner cannot go on
     x NoRedis             no Redis server could be found or started
     x ProjectError        the Django project cannot be used as it is
@@ -49,6 +52,22 @@ class Stale(LayerError):
 
 class StoreChanged(LayerError):
     """The store went back in time, or is a new one."""
+
+
+class ApiError(ChannelbeatError):
+    """The Kubernetes API server did not do what it was asked."""
+
+
+class ApiUnreachable(ApiError):
+    """The API server does not answer, or its answer was lost."""
+
+
+class ApiRefused(ApiError):
+    """The API server's answer is no."""
+
+    def __init__(self, message: str, status: int, reason: str = "") -> None:
+        super().__init__(message)
+        self.status, self.reason = status, reason
 
 
 class LocalError(ChannelbeatError):

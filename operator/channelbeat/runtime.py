@@ -2,8 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
+from functools import partial
+from typing import NamedTuple
 
 from channelbeat.broker.sending import RedisBroker
 from channelbeat.core import instants, why
@@ -11,13 +14,14 @@ from channelbeat.core.definition import Definition
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
-from channelbeat.core.outcomes import Outcome
+from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Stats
 from channelbeat.core.why import Explanation
 from channelbeat.engine.book import Book
 from channelbeat.engine.dispatcher import Dispatcher
+from channelbeat.engine.lane import Lane
 from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
-from channelbeat.errors import UsageError
+from channelbeat.errors import LayerRefused, UsageError
 
 
 class SystemClock:
@@ -43,6 +47,20 @@ class Alone:
     def valid(self) -> bool:
         return True
 
+    def lost(self) -> bool:
+        return False
+
+
+class Layer(NamedTuple):
+    """How it stands with a layer. `epoch`: our fencing number, 0 before we led; `ailment`: what keeps it from being sent to, and since
+    when; `turned`: when its loop last ended a turn, which it does every second or so."""
+
+    name: str
+    leading: bool
+    epoch: int
+    ailment: Notice | None
+    turned: Ms
+
 
 class Engine:
     """Everything between a book of schedules and the layers' Redis. `owner` names this installation to other ones; `claim`
@@ -52,7 +70,9 @@ class Engine:
         self, layers: Mapping[str, LayerSettings], *, owner: str, journal: Journal, clock: Clock, leadership: Leadership, claim: Ms = 30 * SECOND
     ) -> None:
         self._clock = clock
-        brokers: dict[str, Broker] = {name: RedisBroker(settings, owner=owner, claim=claim) for name, settings in layers.items()}
+        self._layers = dict(layers)
+        self._broker: Callable[[LayerSettings], Broker] = partial(RedisBroker, owner=owner, claim=claim)
+        brokers = {name: self._broker(settings) for name, settings in layers.items()}
         self._dispatcher = Dispatcher(brokers, journal=journal, clock=clock, leadership=leadership, known=self._known)
         self.book = Book(self._dispatcher)
 
@@ -62,6 +82,28 @@ class Engine:
     async def run(self) -> None:
         """Until cancelled; then the batches in flight are finished and the leads given up."""
         await self._dispatcher.run()
+
+    def use_layers(self, layers: Mapping[str, LayerSettings]) -> None:
+        """These are the layers from now on. One whose settings changed is reached by the new ones, and goes on where it was; the events
+        of a new one are to be put after this. LayerRefused when a new one cannot be made; then nothing has changed."""
+        made = {name: self._broker(settings) for name, settings in layers.items() if name not in self._layers}
+        for name in self._layers.keys() - layers.keys():
+            self._dispatcher.drop(name)
+        for name, broker in made.items():
+            self._dispatcher.add(name, broker)
+        for name in self._layers.keys() & layers.keys():
+            if _reach(layers[name]) != _reach(self._layers[name]):
+                self._dispatcher.lanes[name].use(layers[name])
+        self._layers = dict(layers)
+
+    def wake(self) -> None:
+        """The leadership has changed."""
+        self._dispatcher.wake()
+
+    def layers(self) -> list[Layer]:
+        """How it stands with each layer."""
+        lanes = self._dispatcher.lanes.items()
+        return [Layer(name, lane.leading, lane.broker.epoch, lane.ailment, lane.turned) for name, lane in lanes]
 
     async def leading(self, layer: str) -> str:
         """Wait until the layer is led; its store's generation."""
@@ -96,16 +138,21 @@ class Engine:
         return await self._dispatcher.lanes[definition.layer].broker.resume(definition.key)
 
     async def backlog(self, layer: str, targets: Sequence[str]) -> dict[str, int]:
-        """What waits in each channel, or in a channel's queue (queue_of); LayerError when its Redis is away, here and below."""
-        return await self._dispatcher.lanes[layer].broker.backlog(targets)
+        """What waits in each channel, or in a channel's queue (queue_of); LayerError when its Redis is away or it was dropped, here and below."""
+        return await self._lane(layer).broker.backlog(targets)
 
     async def in_flight(self, layer: str, channels: Sequence[str]) -> dict[str, int]:
         """Runs of each channel that a worker holds now."""
-        return await self._dispatcher.lanes[layer].broker.in_flight(channels)
+        return await self._lane(layer).broker.in_flight(channels)
 
     async def stats(self, layer: str, events: Sequence[str]) -> dict[str, Stats]:
         """What became of the runs of each event, by `namespace/name/event`."""
-        return await self._dispatcher.lanes[layer].broker.stats(events)
+        return await self._lane(layer).broker.stats(events)
+
+    def _lane(self, layer: str) -> Lane:
+        if layer not in self._dispatcher.lanes:
+            raise LayerRefused(f"there is no layer {layer!r} here")
+        return self._dispatcher.lanes[layer]
 
     def _definition(self, schedule: str, event: str) -> Definition:
         definition = self.book.definition(schedule, event)
@@ -118,6 +165,11 @@ class Engine:
             raise UsageError(f"no schedule {schedule} runs here{_near(schedule, known)}")
         names = [e.name for e in known[schedule].spec.events]
         raise UsageError(f"schedule {schedule} has no event {event!r} that runs{_near(event, names)}")
+
+
+def _reach(settings: LayerSettings) -> LayerSettings:
+    """Without what is of no account to whoever sends: who may name the layer."""
+    return replace(settings, allowed_namespaces=())
 
 
 def _near(word: str, known: Iterable[str]) -> str:

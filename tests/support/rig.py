@@ -76,12 +76,17 @@ class Recorder:
 
 
 class Lease:
-    """A Leadership that the test gives and takes away."""
+    """A Leadership that the test gives and takes away. `taken`: by somebody else, for all that can be told; None: just when it is not
+    held. Neither held nor taken, nobody can tell."""
 
     held = True
+    taken: bool | None = None
 
     def valid(self) -> bool:
         return self.held
+
+    def lost(self) -> bool:
+        return not self.held if self.taken is None else self.taken
 
 
 class Rig:
@@ -132,7 +137,8 @@ class Rig:
     async def run(self) -> None:
         others = asyncio.all_tasks()
         self._task = asyncio.create_task(self.dispatcher.run())
-        await asyncio.sleep(0)  # now it has begun its lanes
+        for _ in range(3):  # it begins its layers' services, and they their lanes and upkeep
+            await asyncio.sleep(0)
         self._lane_tasks = asyncio.all_tasks() - others - {self._task}
 
     async def kill(self) -> None:

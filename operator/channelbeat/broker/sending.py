@@ -1,11 +1,15 @@
 """The leader's side of one layer: take the lead, and send batches of decisions that Redis remembers as it carries them out."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgpack
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from channelbeat.broker import connect, scripts
 from channelbeat.broker.keys import Keys
@@ -43,14 +47,32 @@ class RedisBroker(Upkeep):
     ) -> None:
         self._layer = channel_layer(settings, timeout=timeout)
         super().__init__(connect.client(settings.url, timeout=timeout), Keys(settings.prefix), name=settings.name, claim=claim)
-        self._owner, self._silence, self._ahead, self._queue_limit = owner, silence, ahead, queue_limit
-        self._lead = self._redis.register_script(scripts.source("lead"))
-        self._enqueue = self._redis.register_script(scripts.source("enqueue"))
-        self._resign = self._redis.register_script(scripts.source("resign"))
+        self._owner, self._silence, self._ahead, self._queue_limit, self._timeout = owner, silence, ahead, queue_limit, timeout
         self._generation, self._epoch, self._seq = "", "0", 0
         self._offset: Ms | None = None
+        self._left: list[asyncio.Task[None]] = []
         self.evicting: str | None = None
         """The name of Redis's eviction policy, seen when taking the lead, if it may drop our keys."""
+
+    def _turn_to(self, redis: Redis, keys: Keys) -> None:
+        super()._turn_to(redis, keys)
+        self._lead = redis.register_script(scripts.source("lead"))
+        self._enqueue = redis.register_script(scripts.source("enqueue"))
+        self._resign = redis.register_script(scripts.source("resign"))
+
+    async def use(self, settings: LayerSettings) -> None:
+        """Reach the layer by these settings from now on. It has to be led anew: should they lead to another Redis, `lead` says so."""
+        layer, redis = channel_layer(settings, timeout=self._timeout), connect.client(settings.url, timeout=self._timeout)
+        self._left.append(asyncio.create_task(_leave(self._redis, self._layer, after=2 * self._timeout)))
+        self._left = [leaving for leaving in self._left if not leaving.done()]
+        self._layer = layer
+        self._turn_to(redis, Keys(settings.prefix))
+        await asyncio.sleep(0)  # so that it has begun, should it be cancelled at once
+
+    @property
+    def epoch(self) -> int:
+        """Of our latest lead."""
+        return int(self._epoch)
 
     @property
     def generation(self) -> str:
@@ -156,8 +178,26 @@ class RedisBroker(Upkeep):
                     yield name, found
 
     async def close(self) -> None:
-        await self._redis.aclose()
-        await self._layer.close_pools()
+        for leaving in self._left:
+            leaving.cancel()
+        await asyncio.gather(*self._left, return_exceptions=True)
+        await _close(self._redis, self._layer)
+
+
+async def _leave(redis: Redis, layer: Any, *, after: float) -> None:
+    """Whoever asked it something before, beside the lane, has had an answer `after` so many seconds."""
+    try:
+        await asyncio.sleep(after)
+    finally:
+        await _close(redis, layer)
+
+
+async def _close(redis: Redis, layer: Any) -> None:
+    """A server that hangs cannot keep us."""
+    with suppress(RedisError, OSError):
+        await redis.aclose()
+    with suppress(RedisError, OSError):
+        await layer.close_pools()
 
 
 def _steady() -> Ms:

@@ -23,7 +23,12 @@ class Upkeep:
     """`claim`: how long workers' claims last."""
 
     def __init__(self, redis: Redis, keys: Keys, *, name: str, claim: Ms) -> None:
-        self._redis, self._keys, self.name, self._claim = redis, keys, name, claim
+        self.name, self._claim = name, claim
+        self._turn_to(redis, keys)
+
+    def _turn_to(self, redis: Redis, keys: Keys) -> None:
+        """Redis is reached by this client from now on, our part of it by these keys."""
+        self._redis, self._keys = redis, keys
         self._sweep = redis.register_script(scripts.source("sweep"))
 
     async def sweep(self) -> Sweep:
@@ -125,4 +130,5 @@ def _finished(fields: Any) -> Finished | None:
 def _stats(row: Sequence[bytes | None], running: int) -> Stats:
     counts = {what: int(value or 0) for what, value in zip(_COUNTS, row, strict=False)}
     success, failure, paused = (int(moment.split()[-1]) if moment else None for moment in row[len(_COUNTS) :])
-    return Stats(**counts, running=running, last_success=success, last_failure=failure, paused=paused)
+    version = (row[-1] or b"").decode().partition(" ")[0]
+    return Stats(**counts, running=running, last_success=success, last_failure=failure, paused=paused, version=version)

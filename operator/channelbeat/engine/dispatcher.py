@@ -11,16 +11,67 @@ from channelbeat.engine.stores import Stores
 from channelbeat.engine.upkeep import Upkeep
 
 
+class _Service:
+    """A lane and its upkeep."""
+
+    def __init__(self, lane: Lane, upkeep: Upkeep) -> None:
+        self.lane, self._upkeep = lane, upkeep
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Until `stop`: then the lane ends its turn and gives up its lead. Either's failure is both's end."""
+        name = self.lane.broker.name
+        lane = asyncio.create_task(self.lane.run(), name=f"layer {name}")
+        upkeep = asyncio.create_task(self._upkeep.run(), name=f"upkeep of layer {name}")
+        stop = asyncio.create_task(self._stop.wait(), name=f"end of layer {name}")
+        try:
+            # not gather, which would cut a turn short when we are cancelled, and leave its batches unanswered
+            done, _ = await asyncio.wait([lane, upkeep, stop], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            stop.cancel()
+            self._upkeep.stop()  # first, because a lane closes its broker; what is cut short here can be done again
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
+            self.lane.stop()
+            await asyncio.gather(lane, return_exceptions=True)
+
+
 class Dispatcher:
     """`brokers` by layer name. A definition of any other layer is not run: whoever puts it has said so."""
 
     def __init__(self, brokers: Mapping[str, Broker], *, journal: Journal, clock: Clock, leadership: Leadership, known: Callable[[str, str], bool]) -> None:
-        stores = Stores()
-        self.lanes = {
-            name: Lane(broker, journal=journal, clock=clock, leadership=leadership, stores=stores, known=partial(known, name))
-            for name, broker in brokers.items()
-        }
-        self._upkeep = {name: Upkeep(lane, journal=journal, clock=clock) for name, lane in self.lanes.items()}
+        self._journal, self._clock, self._leadership, self._known = journal, clock, leadership, known
+        self._stores = Stores()
+        self._services: dict[str, _Service] = {}
+        self._tasks: dict[asyncio.Task[None], tuple[str, _Service]] = {}  # one whose layer was dropped is there until it has ended
+        self._changed = asyncio.Event()
+        self._complete = False
+        self.lanes: dict[str, Lane] = {}
+        for name, broker in brokers.items():
+            self.add(name, broker)
+
+    def add(self, name: str, broker: Broker) -> None:
+        """A layer more; its events are to be put after this."""
+        known = partial(self._known, name)
+        lane = Lane(broker, journal=self._journal, clock=self._clock, leadership=self._leadership, stores=self._stores, known=known)
+        self._services[name] = _Service(lane, Upkeep(lane, journal=self._journal, clock=self._clock))
+        self.lanes[name] = lane
+        if self._complete:
+            lane.complete()
+        self._changed.set()
+
+    def drop(self, name: str) -> None:
+        """A layer less: its lane ends its turn and gives up its lead. What it was asked to trigger is withdrawn."""
+        del self._services[name], self.lanes[name]
+        for its, service in self._tasks.values():
+            if its == name:
+                self._stores.leave(name)
+                service.stop()
 
     def put(self, definition: Definition) -> None:
         if (lane := self.lanes.get(definition.layer)) is not None:
@@ -35,23 +86,41 @@ class Dispatcher:
             lane.park(key)
 
     def complete(self) -> None:
+        self._complete = True
         for lane in self.lanes.values():
             lane.complete()
 
+    def wake(self) -> None:
+        """Something that matters to all may have changed, such as the leadership."""
+        for lane in self.lanes.values():
+            lane.wake()
+
     async def run(self) -> None:
         """Until cancelled: then every lane ends its turn and gives up its lead. A lane that fails ends all."""
-        tasks = [asyncio.create_task(lane.run(), name=f"layer {name}") for name, lane in self.lanes.items()]
-        beside = {asyncio.create_task(upkeep.run(), name=f"upkeep of layer {name}"): upkeep for name, upkeep in self._upkeep.items()}
         try:
-            # not gather, which would cut a turn short when we are cancelled, and leave its batches unanswered
-            done, _ = await asyncio.wait([*tasks, *beside], return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            while True:
+                self._changed.clear()
+                self._begin()
+                await self._next()
         finally:
-            for task, upkeep in beside.items():  # first, because a lane closes its broker; what is cut short here can be done again
-                upkeep.stop()
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            for lane in self.lanes.values():
-                lane.stop()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for _, service in self._tasks.values():
+                service.stop()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self) -> None:
+        """One whose namesake has not ended yet begins when it has."""
+        running = {name for name, _ in self._tasks.values()}
+        for name, service in self._services.items():
+            if name not in running:
+                self._tasks[asyncio.create_task(service.run(), name=f"service of layer {name}")] = name, service
+
+    async def _next(self) -> None:
+        """Until a layer has come or gone."""
+        change = asyncio.create_task(self._changed.wait())
+        try:
+            await asyncio.wait([change, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            change.cancel()
+        for task in [task for task in self._tasks if task.done()]:
+            del self._tasks[task]
+            task.result()

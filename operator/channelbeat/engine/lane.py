@@ -9,49 +9,52 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from channelbeat.core.batch import TOMBSTONE, Bury, Verdict
+from channelbeat.core.batch import Verdict
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import DAY, SECOND, Ms
+from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
-from channelbeat.core.outcomes import Notice, Outcome, Reason, Sign
+from channelbeat.core.outcomes import Notice, Outcome, Reason
+from channelbeat.engine.lead import Lead
+from channelbeat.engine.notices import Notices
 from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 from channelbeat.engine.roster import Roster
 from channelbeat.engine.sender import Sender
 from channelbeat.engine.settler import Settler
 from channelbeat.engine.stores import Stores
-from channelbeat.engine.submission import BATCH, Submission
+from channelbeat.engine.submission import Submission
 from channelbeat.engine.triggers import Triggers
-from channelbeat.errors import LayerError, LayerTaken, Stale, StoreChanged, Unreachable, WritesRefused
+from channelbeat.engine.vanished import Vanished
+from channelbeat.errors import LayerError, StoreChanged
 
 AT_LEAST_EVERY: Final[Ms] = SECOND
 """A lane never sleeps longer, so that it sees the clock step."""
 RETRY: Final[Ms] = SECOND // 2
 TOUCH: Final[Ms] = 10 * SECOND
 """A layer is touched at least this often: its store stays ours, and one that was wiped is noticed."""
-TOMBSTONES_KEPT: Final[Ms] = 7 * DAY
-SKEW: Final[Ms] = SECOND
-
-_SIGNS: Final[dict[type[LayerError], Sign]] = {Unreachable: Sign.AWAY, WritesRefused: Sign.WRITES_REFUSED, LayerTaken: Sign.TAKEN, Stale: Sign.TAKEN}
 
 
 class Lane:
     """`known` tells of an event's key whether it exists, unreadable or not; once `complete`, others have vanished."""
 
     def __init__(self, broker: Broker, *, journal: Journal, clock: Clock, leadership: Leadership, stores: Stores, known: Callable[[str], bool]) -> None:
-        self._broker, self._journal, self._clock, self._leadership = broker, journal, clock, leadership
-        self._stores, self._known = stores, known
+        self._broker, self._clock, self._stores = broker, clock, stores
+        self._lead = Lead(broker, leadership, stores)
         self._roster = Roster()
-        submission = Submission(broker, journal, clock)
+        submission = Submission(broker, journal, clock, leadership)
         self._submission = submission
         self._settler = Settler(broker, self._roster, submission, journal, clock)
         self._sender = Sender(broker, self._roster, submission, journal, clock)
         self._triggers = Triggers(broker, submission, journal, clock)
+        self._vanished = Vanished(broker, self._roster, submission, known)
         self._wake = asyncio.Event()
         self.led = asyncio.Event()
         """Set once the lead has been taken for the first time."""
-        self._leading = self._stopping = self._complete = self._resting = False
-        self._others = False  # somebody else may have sent since we last did
-        self._sign: Sign | None = None
+        self._stopping = self._complete = self._resting = False
+        self._settings: LayerSettings | None = None  # to be used from the next turn on
+        self._notices = Notices(broker.name, journal, clock)
+        self.turned = clock.now()
+        """When its last turn ended, by our clock."""
         self._retry: Ms | None = None
         self._touch: Ms = 0
         self._scan: Ms = 0
@@ -92,7 +95,22 @@ class Lane:
 
     @property
     def leading(self) -> bool:
-        return self._leading and self._leadership.valid()
+        return self._lead.held and not self._lead.lost
+
+    @property
+    def ailment(self) -> Notice | None:
+        """What keeps the layer from being sent to, and since when; None if nothing does, or we do not lead."""
+        return self._notices.ailment
+
+    def use(self, settings: LayerSettings) -> None:
+        """Reach the layer by these settings from the next turn on."""
+        self._settings = settings
+        self._stores.leave(self._broker.name)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Something that matters may have changed, such as the leadership."""
+        self._wake.set()
 
     def upcoming(self, key: str) -> Occurrence | None:
         """The event's next occurrence, None if there is none or it is not known yet."""
@@ -120,12 +138,15 @@ class Lane:
                 await self._turn()
             except LayerError as error:
                 self._trouble(error)
+            self.turned = self._clock.now()
             if not self._stopping:
                 await self._sleep()
             self._wake.clear()
-        if self._leading:
+        if self._lead.held:
             with suppress(LayerError):
                 await self._broker.resign()
+        self._triggers.withdraw()
+        self._lead.let_go()
         await self._broker.close()
 
     async def _sleep(self) -> None:
@@ -138,14 +159,15 @@ class Lane:
 
     async def _turn(self) -> None:
         self._retry = None
+        await self._turn_to_settings()
         self._roster.take_in()
         self._triggers.sort_out(self.now())
-        if not self._leading:
-            if not self._leadership.valid():
-                self._others = True
-                self._retry = self._clock.now() + RETRY
-                return
-            await self._lead()
+        if self._lead.lost:
+            self._stand_down()
+            return
+        if not self._lead.held and not await self._take_the_lead():
+            self._retry = self._clock.now() + RETRY
+            return
         progress = await self._settler.settle_some(self.now())
         if self._roster.unsettled and not progress:
             self._retry = self._clock.now() + RETRY
@@ -154,7 +176,22 @@ class Lane:
             await self._triggers.fire(self.now())
         await self._keep_up()
         self._well()
-        self._tell_faults()
+
+    async def _turn_to_settings(self) -> None:
+        """Refused ones change nothing: the layer goes on as it was."""
+        if self._settings is not None:
+            settings, self._settings = self._settings, None
+            try:
+                await self._broker.use(settings)
+            finally:
+                self._lead.let_go()
+            self._notices.forget()
+
+    def _stand_down(self) -> None:
+        """Somebody else sends now."""
+        self._lead.give_way()
+        self._notices.forget()
+        self._retry = self._clock.now() + RETRY
 
     async def _keep_up(self) -> None:
         now = self._clock.now()
@@ -163,79 +200,47 @@ class Lane:
             await self._submission.enqueue([])
         if self._complete and not self._roster.unsettled and now >= self._scan:
             self._scan = now + DAY
-            await self._look_for_vanished()
+            await self._vanished.look(self.now())
 
-    async def _look_for_vanished(self) -> None:
-        """Events the store has a fence for and nobody knows any more become tombstones; old tombstones are dropped."""
-        now, old = self.now(), list[str]()
-        async for key, fence in self._broker.remembered():
-            if key in self._roster.entries or self._known(key):
-                continue
-            if fence.hash != TOMBSTONE:
-                self._roster.remove(key, now)
-            elif fence.due < now - TOMBSTONES_KEPT:
-                old.append(key)
-        for start in range(0, len(old), BATCH):
-            await self._submission.enqueue([Bury(key, now - TOMBSTONES_KEPT) for key in old[start : start + BATCH]])
-
-    async def _lead(self) -> None:
-        await self._broker.peek()  # a Redis that hangs hangs here, and keeps the lock from nobody
-        async with self._stores.lock:
-            self._stores.claim(await self._broker.peek(), self._broker.name)
-            verdict = await self._broker.lead()
-            self._stores.claim(self._broker.generation, self._broker.name)
-        self._leading = True
-        self._settler.found(verdict, others=self._others)
-        self._others = False
+    async def _take_the_lead(self) -> bool:
+        taken = await self._lead.take() if self._lead.may_be_taken() else None
+        if taken is None:
+            return False
+        verdict, others = taken
+        self._settler.found(verdict, others=others)
         self._scan = 0  # a tombstone may be among what the store has lost
-        if verdict is Verdict.ROLLED_BACK:
-            self._tell(Sign.ROLLED_BACK, "its Redis lost its newest writes: what was enqueued in the last minute is enqueued again")
-        elif verdict is Verdict.WIPED:
+        if verdict is Verdict.WIPED:
             self._triggers.wiped()
-            self._tell(Sign.WIPED, "its Redis was wiped, or is another one: nothing that may have been sent is sent again")
-        if self._broker.evicting is not None:
-            self._tell(Sign.EVICTION, f"its Redis has maxmemory-policy {self._broker.evicting} and may drop our keys: set it to noeviction")
-        skew = self._clock.now() - (self._broker.now() or 0)
-        if abs(skew) > SKEW:
-            self._tell(
-                Sign.CLOCK_SKEW, f"this machine's clock is {abs(skew) / SECOND:.1f} s {'ahead of' if skew > 0 else 'behind'} its Redis's: keep both with NTP"
-            )
+        self._notices.led(verdict, self._broker.evicting, self._broker.now() or 0)
+        return True
 
     def _trouble(self, error: LayerError) -> None:
         """Told once; tried again soon. Whatever was not answered is unsettled already."""
-        if not isinstance(error, Unreachable | WritesRefused):
-            self._leading = False
-        self._others = self._others or isinstance(error, Stale | LayerTaken)
-        self._retry = self._clock.now() + RETRY
+        self._lead.ended(error)
         self._touch = 0  # it is well again once it has answered
-        sign = next((sign for kind, sign in _SIGNS.items() if isinstance(error, kind)), Sign.REFUSED)
-        if not isinstance(error, StoreChanged) and sign is not self._sign:
-            self._sign = sign
-            self._journal.tell(Notice(self._broker.name, sign, str(error), self._clock.now()))
-        elif isinstance(error, StoreChanged):
+        if self._lead.lost:
+            self._stand_down()
+            return
+        self._retry = self._clock.now() + RETRY
+        if isinstance(error, StoreChanged):
             self._retry = self._clock.now()
+        else:
+            self._notices.trouble(error)
 
     def _well(self) -> None:
         self._stores.claim(self._broker.generation, self._broker.name)
-        if self._sign is not Sign.LEADING:
-            self._sign = Sign.LEADING
-            self._tell(Sign.LEADING, "its Redis answers, and is ours to send to")
-        self.led.set()
-
-    def _tell_faults(self) -> None:
+        self._notices.well()
         for key, fault in self._roster.faults.items():
-            self._tell(Sign.FAULT, f"event {key} is set aside until it is edited, for a fault of channelbeat's own ({fault}): please report it")
+            self._notices.set_aside(key, fault)
         self._roster.faults.clear()
-
-    def _tell(self, sign: Sign, text: str) -> None:
-        self._journal.tell(Notice(self._broker.name, sign, f"layer {self._broker.name!r}: {text}", self._clock.now()))
+        self.led.set()
 
     def _next(self) -> Ms:
         """When the next turn is to be, by our clock."""
         ours = self._clock.now()
         if self._retry is not None:
             return self._retry
-        if self._roster.unsettled and self._leading:
+        if self._roster.unsettled and self._lead.held:
             return ours
         ahead = ours - self.now()
         firsts = (self._roster.agenda.first(), self._roster.waiting.first(), self._triggers.first())

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from channelbeat.core.batch import Answers, Fence, Item, Verdict
 from channelbeat.core.instants import Ms
+from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Finished, Stats, Sweep
 
@@ -28,17 +29,26 @@ class Journal(Protocol):
 
 
 class Leadership(Protocol):
-    """May this process act, now? The epoch that Redis keeps fences it all the same."""
+    """Who should act. Who may send is decided by the epoch that Redis keeps, whatever is said here."""
 
-    def valid(self) -> bool: ...
+    def valid(self) -> bool:
+        """It is ours beyond doubt: layers may be taken, and the world be written to."""
+
+    def lost(self) -> bool:
+        """Somebody else has it, or nobody gave it to us: nothing more is sent. Neither valid nor lost means that nobody can
+        tell; then who leads a layer goes on, because to stop would be an outage and to go on is fenced."""
 
 
 class Broker(Protocol):
-    """One layer. Its methods raise LayerError: Unreachable (what was asked may have been carried out), WritesRefused,
+    """One layer of an installation. Its methods raise LayerError: Unreachable (what was asked may have been carried out), WritesRefused,
     Stale, StoreChanged and LayerRefused (it was not), LayerTaken (from `lead`)."""
 
     name: str
     evicting: str | None
+
+    @property
+    def epoch(self) -> int:
+        """The fencing number of our latest lead; 0 before the first."""
 
     @property
     def generation(self) -> str:
@@ -72,4 +82,7 @@ class Broker(Protocol):
     async def fence(self, event: str) -> Fence | None: ...
     async def decisions(self, event: str) -> list[str]: ...
     def remembered(self) -> AsyncIterator[tuple[str, Fence]]: ...
+    async def use(self, settings: LayerSettings) -> None:
+        """From now on the layer is reached by these settings; it has to be led anew. No batch may be under way."""
+
     async def close(self) -> None: ...

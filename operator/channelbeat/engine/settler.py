@@ -51,6 +51,7 @@ class Settler:
                 self._roster.unsettled[entry.key] = self._roster.unsettled.pop(entry.key)
         if not self._roster.unsettled and self.verdict is not Verdict.SAME:
             if self.verdict is Verdict.WIPED:
+                self._submission.check()
                 await self._broker.found()
             self.verdict = Verdict.SAME
         return not all(entry.key in self._roster.unsettled for entry in entries)

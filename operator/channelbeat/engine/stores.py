@@ -11,6 +11,7 @@ class Stores:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self._led: dict[str, str] = {}
+        self._leaving = set[str]()
 
     def claim(self, generation: str, layer: str) -> None:
         other = self._led.get(generation, layer)
@@ -20,3 +21,17 @@ class Stores:
             )
         if generation:
             self._led[generation] = layer
+
+    def leave(self, layer: str) -> None:
+        """The layer is going, or its settings are to lead elsewhere, once its turn has ended."""
+        self._leaving.add(layer)
+
+    def being_left(self, generation: str, layer: str) -> bool:
+        """Another layer leads this store and is about to leave it: two may swap theirs, or one be renamed."""
+        other = self._led.get(generation, layer)
+        return other != layer and other in self._leaving
+
+    def release(self, layer: str) -> None:
+        """The layer has gone, or its settings lead elsewhere now."""
+        self._led = {generation: name for generation, name in self._led.items() if name != layer}
+        self._leaving.discard(layer)

@@ -11,7 +11,7 @@ from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.outcomes import Notice, Sign
 from channelbeat.core.steps import Step
 from channelbeat.engine.agenda import Entry
-from channelbeat.engine.ports import Broker, Clock, Journal
+from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 from channelbeat.errors import LayerError, LayerRefused, LayerTaken, Stale, StoreChanged, Unreachable, WritesRefused
 
 BATCH: Final = 1_000
@@ -46,8 +46,8 @@ def batches(works: Iterable[W]) -> Iterator[list[W]]:
 
 
 class Submission:
-    def __init__(self, broker: Broker, journal: Journal, clock: Clock) -> None:
-        self._broker, self._journal, self._clock = broker, journal, clock
+    def __init__(self, broker: Broker, journal: Journal, clock: Clock, leadership: Leadership) -> None:
+        self._broker, self._journal, self._clock, self._leadership = broker, journal, clock, leadership
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._expired = Counter[str]()
         self._expired_told: dict[str, Ms] = {}
@@ -82,10 +82,16 @@ class Submission:
 
     async def enqueue(self, items: Sequence[Item]) -> Answers:
         """One batch; what the layer's expiry took from its channels is told."""
+        self.check()
         answers = await self._broker.enqueue(items)
         if any(answers.expired.values()):
             self._tell_expired(answers.expired)
         return answers
+
+    def check(self) -> None:
+        """Raises Stale once the leadership is lost: nothing more leaves then, be it in the middle of a burst."""
+        if self._leadership.lost():
+            raise Stale(f"layer {self._broker.name!r}: somebody else leads now")
 
     def _tell_expired(self, expired: Mapping[str, int]) -> None:
         """At most once a minute for each channel, with the sum."""

@@ -58,6 +58,12 @@ class Triggers:
         for asked in [a for a in self._asked if a.unanswered]:
             self._answer(asked, Kind.UNKNOWN, Reason.STORE_WIPED)
 
+    def withdraw(self) -> None:
+        """The lane ends: none is carried out any more, and whoever waits for one is told by its cancellation."""
+        asked, self._asked = self._asked, []
+        for one in asked:
+            one.answer.cancel()
+
     def sort_out(self, now: Ms) -> None:
         """Answer what needs no asking of the layer, which may be away; drop what was withdrawn before it was asked."""
         for asked in list(self._asked):
