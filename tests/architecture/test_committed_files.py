@@ -42,7 +42,7 @@ def test_links_lead_to_files(page: Path) -> None:
 def test_no_extra_installs_what_nothing_imports() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = {re.split(r"[^\w.-]", need)[0].lower() for extra in project["optional-dependencies"].values() for need in extra}
-    modules = {"pyyaml": "yaml", "annotated-types": "annotated_types"}
+    modules = {"pyyaml": "yaml", "annotated-types": "annotated_types", "prometheus-client": "prometheus_client", "python-json-logger": "pythonjsonlogger"}
     found_by_name = {"channelbeat", "channels-redis", "tzdata"}  # our own extras, an extra of channels-redis, zoneinfo's data
     sources = "\n".join(file.read_text() for file in PACKAGE.rglob("*.py"))
     assert [name for name in sorted(named - found_by_name) if not re.search(rf"\b{modules.get(name, name)}\b", sources)] == []

@@ -1,15 +1,20 @@
 """One control plane a test run, with our CRD; each test in a namespace of its own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-from support import cluster, cluster_programs
+from support import arrivals, cluster, cluster_programs
+from support.arrivals import Channel
+from support.beats import Beats
 from support.cluster import ControlPlane
 from support.cluster_programs import Unavailable
+from support.operators import Installation, installed
+from support.redis import RedisServer
 
 HERE: Final = Path(__file__).parent
 LEAST: Final = ("etcd", "kube-apiserver", "kubectl")
@@ -80,3 +85,32 @@ def controllers(kube: ControlPlane) -> ControlPlane:
 def helm() -> str:
     """The program."""
     return _needs("helm")
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    """Makes installations, see support/operators.py; their replicas are killed after the test."""
+    with ExitStack() as stack:
+
+        def made(kube: ControlPlane, layers: Any, namespace: str, **options: Any) -> Installation:
+            return stack.enter_context(installed(kube, layers, tmp_path, namespace=namespace, **options))
+
+        yield made
+
+
+@pytest.fixture
+def us(install: Callable[..., Installation], kube: ControlPlane, own_redis: RedisServer, namespace: str) -> Installation:
+    """One without replicas as yet, for the schedules of `beats`."""
+    return install(kube, own_redis.url, namespace)
+
+
+@pytest.fixture
+def beats(kube: ControlPlane, namespace: str) -> Beats:
+    return Beats(kube, namespace)
+
+
+@pytest.fixture
+def channel(own_redis: RedisServer) -> Iterator[Channel]:
+    """`c`, of the layer of `us`."""
+    with arrivals.channel(own_redis.url) as channel:
+        yield channel

@@ -159,7 +159,8 @@ async def test_stats(bench: Bench) -> None:
     found = (await broker.stats(["e", "none"]))["e"]
     assert found[:7] == (1, 2, 1, 0, 1, 1, 1)
     now = await bench.now()
-    assert all(broker.founded <= (moment or 0) <= now for moment in found[7:])
+    assert all(broker.founded <= (moment or 0) <= now for moment in found[7:10])
+    assert found.version == "-", "of the policy that paused it"
     assert (await broker.stats(["none"]), await broker.stats([])) == ({"none": Stats()}, {})
     assert await bench.redis.hget(f"{ROOT}stats", ":c count") == b"5"
 

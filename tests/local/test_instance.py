@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from channelbeat.errors import LocalError, UsageError
-from channelbeat.local import control, instance
-from channelbeat.local.control import Reply, Request
-from channelbeat.local.instance import CONTROL, NAME
+from channelbeat.running import control, instance
+from channelbeat.running.control import Reply, Request
+from channelbeat.running.instance import CONTROL, NAME
 
 
 @pytest.fixture
@@ -83,16 +83,16 @@ def test_it_lies_beside_the_manifest(folder: Path) -> None:
 def test_which_one_is_meant(folder: Path) -> None:
     here, below, elsewhere = folder / "a" / NAME, folder / "a/b/c", folder / "z" / NAME
     below.mkdir(parents=True)
-    with pytest.raises(LocalError, match=r"no channelbeat local is running: start one with"):
+    with pytest.raises(LocalError, match=r"no channelbeat is running here: start one with"):
         instance.running(None, below)
     with listening(here):
         assert instance.running(None, below) == here, "the nearest above"
     with listening(elsewhere):
         assert instance.running(elsewhere, below) == elsewhere, "the one named"
         assert instance.running(None, folder) == elsewhere, "the only one"
-        with pytest.raises(LocalError, match=rf"no channelbeat local runs on {here}: the last one \(pid {getpid()}\) has ended; running: --data {elsewhere}"):
+        with pytest.raises(LocalError, match=rf"no channelbeat runs on {here}: the last one \(pid {getpid()}\) has ended; running: --data {elsewhere}"):
             instance.running(None, below)
-    with pytest.raises(LocalError, match="is no data folder of channelbeat local"):
+    with pytest.raises(LocalError, match="is no data folder of channelbeat"):
         instance.running(folder / "nowhere", below)
 
 
@@ -107,7 +107,7 @@ def test_links_of_the_dead_are_taken_away(folder: Path) -> None:
     link = folder / "run/channelbeat/123"
     link.parent.mkdir(mode=0o700)
     link.symlink_to(folder / "gone")
-    with pytest.raises(LocalError, match="no channelbeat local is running"):
+    with pytest.raises(LocalError, match="no channelbeat is running"):
         instance.running(None, Path("/"))
     assert not link.is_symlink()
 
@@ -152,7 +152,7 @@ async def test_whoever_waits_when_it_stops_is_told(folder: Path) -> None:
     async with control.listening(folder, never):
         asking = asyncio.create_task(asyncio.to_thread(control.ask, folder, {"verb": "forever"}))
         await asked.wait()
-    with pytest.raises(UsageError, match="channelbeat local is stopping"):
+    with pytest.raises(UsageError, match="channelbeat is stopping"):
         await asking
 
 

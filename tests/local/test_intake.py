@@ -150,7 +150,8 @@ def test_a_broken_event_costs_that_event(intake: Intake) -> None:
     [
         (
             {"channelLayer": {"name": "nope"}},
-            "spec.channelLayer.name: no layer is called 'nope' (there is default, narrow): name one of them, or add it to the --layers file",
+            "spec.channelLayer.name: no layer is called 'nope' (there is default, narrow): "
+            "name one of them, or add it to the layers (--layers FILE, or the Helm value `layers`)",
         ),
         (
             {"channelLayer": {"name": "narrow"}},

@@ -33,7 +33,7 @@ def test_the_verbs_are_listed_without_their_libraries() -> None:
     listed = run("--help", hidden={"yaml", "pydantic", "rich", "watchfiles", "redis"})
     assert listed.returncode == 0
     verbs = [line.split()[0] for line in listed.stdout.partition("Commands:\n")[2].splitlines()]
-    assert verbs == ["local", "validate", "next", "trigger", "why", "resume", "runs", "run", "import"]
+    assert verbs == ["local", "operator", "validate", "next", "trigger", "why", "resume", "runs", "run", "import"]
 
 
 @pytest.mark.parametrize("verb", module.VERBS)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from channelbeat.local import control, instance
+from channelbeat.running import control, instance
 
 
 @click.command("resume")
@@ -15,7 +15,7 @@ from channelbeat.local import control, instance
     "--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder of the running instance. Default: the nearest, or the only one."
 )
 def command(schedule: str, event: str, data: Path | None) -> None:
-    """End the pause of EVENT of SCHEDULE, which began after too many dead runs in a row, through the `channelbeat local` that runs.
+    """End the pause of EVENT of SCHEDULE, which began after too many dead runs in a row, through the channelbeat that runs here.
 
     SCHEDULE is NAMESPACE/NAME; NAME alone is default/NAME. Exits with 1 when it is not paused.
     """

@@ -20,13 +20,14 @@ class Verb(NamedTuple):
 
 VERBS: Final = {
     "local": Verb("local", "local", "Run schedules on this machine, with their workers."),
+    "operator": Verb("operator_", "operator", "Run the schedules of a Kubernetes cluster."),
     "validate": Verb("validate", "engine", "Check manifests: every fault, with its place and its cure."),
     "next": Verb("next", "engine", "Say when events are due."),
     "trigger": Verb("trigger", "local", "Send an event now, through a running `channelbeat local`."),
-    "why": Verb("why", "local", "Say what became of a due time, and why."),
-    "resume": Verb("resume", "local", "End the pause of an event, through a running `channelbeat local`."),
-    "runs": Verb("runs", "local", "List runs of AtLeastOnce schedules, and what became of them."),
-    "run": Verb("run", "local", "Show one run, try a dead one again, or cancel one."),
+    "why": Verb("why", "engine", "Say what became of a due time, and why."),
+    "resume": Verb("resume", "engine", "End the pause of an event."),
+    "runs": Verb("runs", "engine", "List runs of AtLeastOnce schedules, and what became of them."),
+    "run": Verb("run", "engine", "Show one run, try a dead one again, or cancel one."),
     "import": Verb("import_", "engine", "Turn another scheduler's configuration into manifests."),
 }
 

@@ -13,7 +13,7 @@ from channelbeat.cli.runs import newest
 from channelbeat.cli.store import Ask, with_runs
 from channelbeat.core.runs import FINAL, Run, State
 from channelbeat.errors import ChannelbeatError, UsageError
-from channelbeat.local.control import key
+from channelbeat.running.control import key
 from channelbeat.runtime import SystemClock
 
 SIMILAR: Final = 500

@@ -11,7 +11,7 @@ from channelbeat.broker.runs import Runs
 from channelbeat.cli import telling
 from channelbeat.cli.store import Ask, with_runs
 from channelbeat.core.runs import Run, State
-from channelbeat.local.control import key
+from channelbeat.running.control import key
 from channelbeat.runtime import SystemClock
 
 PLACES: Final = (

@@ -1,4 +1,4 @@
-"""Which Redis holds the runs that are asked about? That of a running `channelbeat local`, or one that is named."""
+"""Which Redis holds the runs that are asked about? That of the channelbeat that runs here, or one that is named."""
 
 import asyncio
 import functools
@@ -13,7 +13,7 @@ from channelbeat.broker.layer import check
 from channelbeat.broker.runs import Runs
 from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import UsageError
-from channelbeat.local import control, instance
+from channelbeat.running import control, instance
 
 T = TypeVar("T")
 Ask: TypeAlias = Callable[[Callable[[Runs], Awaitable[T]]], T]
@@ -22,7 +22,7 @@ Ask: TypeAlias = Callable[[Callable[[Runs], Awaitable[T]]], T]
 TIMEOUT: Final = 10.0  # seconds for an answer
 
 OPTIONS = (
-    click.option("--redis", metavar="URL", help="The Redis. Default: that of the `channelbeat local` that runs."),
+    click.option("--redis", metavar="URL", help="The Redis. Default: that of the channelbeat that runs here."),
     click.option("--prefix", help="The layer's prefix, with --redis. Default: asgi."),
     click.option("--layer", "name", default="default", show_default=True, help="The layer, by name."),
     click.option("--layers", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A YAML map of layer names to their settings."),

@@ -9,7 +9,7 @@ import click
 from channelbeat.cli.parameters import TIME
 from channelbeat.core.instants import Ms
 from channelbeat.core.outcomes import Kind
-from channelbeat.local import control, instance
+from channelbeat.running import control, instance
 
 
 @click.command("trigger")

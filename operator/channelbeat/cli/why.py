@@ -7,7 +7,7 @@ import click
 
 from channelbeat.cli.parameters import TIME
 from channelbeat.core.instants import Ms
-from channelbeat.local import control, instance
+from channelbeat.running import control, instance
 
 
 @click.command("why")
@@ -19,7 +19,7 @@ from channelbeat.local import control, instance
 )
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(schedule: str, event: str, time: Ms | None, data: Path | None, output: str) -> None:
-    """What became of EVENT of SCHEDULE due at TIME (without TIME: of its latest due times), from the `channelbeat local` that runs.
+    """What became of EVENT of SCHEDULE due at TIME (without TIME: of its latest due times), from the channelbeat that runs here.
 
     SCHEDULE is NAMESPACE/NAME; NAME alone is default/NAME. TIME is like 2026-11-21T01:30:00Z.
     """

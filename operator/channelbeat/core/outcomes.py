@@ -15,8 +15,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from channelbeat.core import instants
 from channelbeat.core.instants import Ms
 
 
@@ -89,6 +90,23 @@ class Outcome(NamedTuple):
     count: int = 1  # type: ignore[assignment]  # hides tuple.count
     at_least: bool = False
     note: str = ""
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """As a program reads it."""
+    return {
+        "at": instants.text(outcome.at),
+        "schedule": outcome.schedule,
+        "event": outcome.event,
+        "due": instants.text(outcome.due),
+        "run": outcome.run,
+        "outcome": outcome.kind,
+        "reason": outcome.reason,
+        "latenessMs": outcome.lateness,
+        "count": outcome.count,
+        "atLeast": outcome.at_least,
+        "note": outcome.note,
+    }
 
 
 def code(kind: Kind, reason: Reason) -> str:

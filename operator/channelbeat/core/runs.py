@@ -69,7 +69,7 @@ class Finished(NamedTuple):
 
 class Stats(NamedTuple):
     """Of one event, since its store began: runs that ended, attempts that failed, and how many are `running` and `retrying` now.
-    `paused`: since when it is, None if it is not."""
+    `paused`: since when it is, None if it is not; so it is while its policy has this `version`."""
 
     ok: int = 0
     failed: int = 0
@@ -81,6 +81,7 @@ class Stats(NamedTuple):
     last_success: Ms | None = None
     last_failure: Ms | None = None
     paused: Ms | None = None
+    version: str = ""
 
 
 class Sweep(NamedTuple):

@@ -20,18 +20,19 @@ from channelbeat.broker.layer import check
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import ChannelbeatError, NoRedis, UsageError
-from channelbeat.local import board, control, instance, project
-from channelbeat.local.answers import Answers
+from channelbeat.local import board, project
 from channelbeat.local.console import Console, Style
 from channelbeat.local.embedded_redis import Server
 from channelbeat.local.files import Files
-from channelbeat.local.instance import Instance
 from channelbeat.local.intake import Intake
 from channelbeat.local.output import Output, Plain
 from channelbeat.local.processes import Workers
 from channelbeat.local.screen import Screen, rows_that_fit
 from channelbeat.local.staff import Staff
 from channelbeat.local.workers import CLAIM, wanted
+from channelbeat.running import control, instance
+from channelbeat.running.answers import Answers
+from channelbeat.running.instance import Instance
 from channelbeat.runtime import Alone, Engine, SystemClock
 
 WATCH: Final = 0.1  # seconds between two looks at the embedded Redis
@@ -128,7 +129,7 @@ class _Local:
         app = self._app(console)
         workers = Workers(app or Path(), console)
         engine = Engine(self._layers, owner=self._ours.owner, journal=console, clock=self._clock, leadership=Alone(), claim=CLAIM)
-        answers = Answers(engine, self._layers, self._clock.now)
+        answers = Answers(engine, lambda: self._layers, self._clock.now)
         async with self._redis(console), _ended(workers), control.listening(self._ours.directory, answers.answer):
             self._hurries.append(workers.hurry)
             if self._config.lasts is not None:

@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from channelbeat.core import instants
 from channelbeat.core.instants import SECOND, Ms
-from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
+from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign, facts
 from channelbeat.core.runs import FINAL, Finished, State
 from channelbeat.core.timing import durations
 from channelbeat.local.output import Output
@@ -102,23 +102,6 @@ class Console:
 
 def _lines(text: Callable[[T], str], things: Sequence[T]) -> str:
     return "".join(f"{text(thing)}\n" for thing in things)
-
-
-def facts(outcome: Outcome) -> dict[str, Any]:
-    """As a program reads it."""
-    return {
-        "at": instants.text(outcome.at),
-        "schedule": outcome.schedule,
-        "event": outcome.event,
-        "due": instants.text(outcome.due),
-        "run": outcome.run,
-        "outcome": outcome.kind,
-        "reason": outcome.reason,
-        "latenessMs": outcome.lateness,
-        "count": outcome.count,
-        "atLeast": outcome.at_least,
-        "note": outcome.note,
-    }
 
 
 def as_json(outcome: Outcome) -> str:

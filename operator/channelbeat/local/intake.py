@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.refusal import refusal
 from channelbeat.core.schedule import BeatSchedule
 
 GONE: Final = 2 * SECOND
@@ -147,10 +148,10 @@ class Intake:
             return
         self._missing.pop(key, None)
         file, document = next((claim for claim in claims if applied and claim[0] == applied.file), claims[0])
-        refusals = () if document.schedule is None else tuple(_refusals(document.schedule, self.layers))
-        schedule = None if refusals else document.schedule
+        refused = None if document.schedule is None else refusal(document.schedule, self.layers)
+        schedule = None if refused else document.schedule
         after = _Applied(file, schedule, document.parked)
-        faults = [*_told_of(document), *(f"{document.where}: {refusal}" for refusal in refusals)]
+        faults = [*_told_of(document), *([f"{document.where}: {refused.text}"] if refused else [])]
         faults += [f"{other.where}: {key} is already in {document.where}, which runs: rename one of them" for _, other in claims if other is not document]
         if applied is None or (applied.schedule, applied.parked) != (after.schedule, after.parked):
             yield Park(key) if schedule is None else Put(schedule, document.parked, f"{key} {'changed' if applied else 'added'} ({document.where})")
@@ -193,13 +194,3 @@ def _number(of: int, what: str) -> str:
 
 def _told_of(document: Document) -> Iterator[str]:
     return (f"{document.where}: {fault}" for fault in document.faults)
-
-
-def _refusals(schedule: BeatSchedule, layers: Mapping[str, LayerSettings]) -> Iterator[str]:
-    """What is wrong with it here, though it is a good manifest."""
-    wanted = schedule.spec.channel_layer.name
-    layer = layers.get(wanted)
-    if layer is None:
-        yield f"spec.channelLayer.name: no layer is called {wanted!r} (there is {', '.join(layers)}): name one of them, or add it to the --layers file"
-    elif not {"*", schedule.namespace} & {*layer.allowed_namespaces}:
-        yield f"spec.channelLayer.name: layer {wanted!r} may not be used from namespace {schedule.namespace!r}: add that to its allowedNamespaces"

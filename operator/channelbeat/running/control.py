@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from channelbeat.errors import ChannelbeatError, LocalError, UsageError
-from channelbeat.local.instance import CONTROL
+from channelbeat.running.instance import CONTROL
 
 LONGEST_SOCKET = 103  # bytes, as for Redis's socket
 LONGEST_LINE = 1 << 20
@@ -45,7 +45,7 @@ async def listening(directory: Path, answer: Answer) -> AsyncIterator[None]:
         def ended(task: asyncio.Task[None]) -> None:
             conversations.discard(task)
             if task.cancelled():  # perhaps before it began
-                writer.write(b'{"error": "channelbeat local is stopping"}\n')
+                writer.write(b'{"error": "channelbeat is stopping"}\n')
             writer.close()
 
         task = asyncio.create_task(_converse(reader, writer, answer))
@@ -100,9 +100,9 @@ def ask(directory: Path, request: Request, *, slow: Callable[[], None] | None = 
                 slow()
             line = link.makefile("rb").readline()
         except OSError as error:
-            raise LocalError(f"the channelbeat local on {directory} does not answer: {error.strerror}") from None
+            raise LocalError(f"the channelbeat on {directory} does not answer: {error.strerror}") from None
     if not line:
-        raise LocalError(f"the channelbeat local on {directory} ended before it answered")
+        raise LocalError(f"the channelbeat on {directory} ended before it answered")
     reply: Reply = json.loads(line)
     if "error" in reply:
         raise UsageError(reply["error"])

@@ -1,4 +1,4 @@
-"""One running `channelbeat local`: its data folder, who it is, and that it is the only one there.
+"""One running channelbeat: its data folder, who it is, and that it is the only one there.
 
 The folder holds the owner (who we are to Redis: kept, so that one that was killed and starts again is the same), a lock, Redis's
 data and the control socket. So that `trigger` and `why` find us, a link named like our pid points to it from a folder of this user's.
@@ -69,17 +69,17 @@ def running(data: Path | None, here: Path) -> Path:
     folder = data or next((up / NAME for up in (here, *here.parents) if (up / NAME / LOCK).exists()), None)
     if folder is not None:
         if not (folder / LOCK).exists():
-            raise LocalError(f"{folder} is no data folder of channelbeat local{_others()}")
+            raise LocalError(f"{folder} is no data folder of channelbeat{_others()}")
         if not _alive(folder):
-            raise LocalError(f"no channelbeat local runs on {folder}: the last one (pid {_pid(folder)}) has ended{_others()}")
+            raise LocalError(f"no channelbeat runs on {folder}: the last one (pid {_pid(folder)}) has ended{_others()}")
         return folder
     match _all_running():
         case []:
-            raise LocalError("no channelbeat local is running: start one with `channelbeat local PATH`")
+            raise LocalError("no channelbeat is running here: start one with `channelbeat local PATH`, or ask in the operator's pod")
         case [one]:
             return one
         case several:
-            raise LocalError("several channelbeat local are running: name one with --data\n" + "\n".join(f"  --data {one}" for one in several))
+            raise LocalError("several channelbeat are running: name one with --data\n" + "\n".join(f"  --data {one}" for one in several))
 
 
 def _owner(path: Path) -> str:

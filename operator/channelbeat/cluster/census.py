@@ -1,0 +1,126 @@
+"""Which objects exist? The first list of names says when everything has been seen. Later ones find deletions that no watch tells: when
+an API server was restarted it has forgotten what happened before, and the watch begins anew with what is there.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from channelbeat.cluster.api import Api
+from channelbeat.cluster.register import Register
+from channelbeat.errors import ApiError, ApiRefused
+
+log: Final = logging.getLogger("channelbeat.schedules")
+
+EVERY: Final = 600.0  # seconds between two lists
+COUNT: Final = 15.0
+"""Between two looks at how many there are, which cost next to nothing."""
+SOON: Final = 1.0
+"""After the watch began anew, when what it had to tell has been seen."""
+RETRY: Final = 2.0
+LOOK: Final = 0.05
+AGAIN: Final = 10.0
+"""After this long a list is too old to wait for: what it has may be gone."""
+
+
+class Census:
+    """`namespaces` None: all of them. `selector`: of labels, empty for none."""
+
+    def __init__(self, api: Api, register: Register, *, namespaces: Sequence[str] | None, selector: str) -> None:
+        self._api, self._register, self._selector = api, register, selector
+        self._wanted = asyncio.Event()
+        self._told = ""
+        where = [""] if namespaces is None else [f"namespaces/{namespace}/" for namespace in namespaces]
+        self._paths = [f"/apis/channelbeat.dev/v1alpha1/{part}beatschedules" for part in where]
+
+    def want(self) -> None:
+        """The watch begins anew: deletions may be hidden from it."""
+        self._wanted.set()
+
+    async def begun(self) -> None:
+        """Wait until the API server answers, and knows our resource."""
+        await self._list()
+
+    async def run(self) -> None:
+        """Until cancelled. The register is complete once all has been seen that exists."""
+        while not self._register.complete:
+            listed = await self._list()
+            if await self._all_seen(listed):
+                self._register.all_seen()
+                log.info("%d schedules known, %d of them with faults", len(self._register), self._register.faulty())
+        while True:
+            self._wanted.clear()
+            await self._reason_to_look()
+            await self._prune()
+
+    async def _reason_to_look(self) -> None:
+        """Until the watch has begun anew, or there are more or fewer than we know, or it has been long."""
+        for _ in range(int(EVERY / COUNT)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(COUNT * random.uniform(0.8, 1.2)):
+                    await self._wanted.wait()
+                    await asyncio.sleep(SOON)
+                    return
+            if await self._count() not in (None, len(self._register)):
+                return
+
+    async def _count(self) -> int | None:
+        """How many there are; None when the API server does not say."""
+        total = 0
+        for path in self._paths:
+            try:
+                found = await self._api.get(path, limit="1", labelSelector=self._selector)
+            except ApiError:
+                return None
+            more, rest = found["metadata"].get("continue"), found["metadata"].get("remainingItemCount")
+            if more and rest is None:
+                return None  # it does not count what a selector selects
+            total += len(found["items"]) + (rest or 0)
+        return total
+
+    async def _all_seen(self, listed: dict[str, str]) -> bool:
+        """Wait for it; False if it takes so long that the list may be out of date."""
+        for _ in range(int(AGAIN / LOOK)):
+            if not listed.items() - self._register.uids().items():
+                return True
+            await asyncio.sleep(LOOK)
+        return False
+
+    async def _prune(self) -> None:
+        known = self._register.uids()  # before the list is asked for: what is made meanwhile is in neither
+        listed = await self._list()
+        for key, uid in known.items() - listed.items():
+            if self._register.uids().get(key) == uid:
+                log.info("schedule %s is gone, though no watch has told it", key)
+                self._register.forget(key, uid)
+
+    async def _list(self) -> dict[str, str]:
+        """Uids by `namespace/name`; tried until there is an answer."""
+        while True:
+            try:
+                found = dict[str, str]()
+                for path in self._paths:
+                    async for item in self._api.each(path, metadata_only=True, labelSelector=self._selector):
+                        metadata = item["metadata"]
+                        found[f"{metadata['namespace']}/{metadata['name']}"] = metadata["uid"]
+            except ApiError as error:
+                if (sentence := self._sentence(error)) != self._told:
+                    self._told = sentence
+                    log.warning("%s", sentence)
+                await asyncio.sleep(RETRY * random.uniform(0.5, 1.0))
+            else:
+                if self._told:
+                    self._told = ""
+                    log.info("the schedules can be listed")
+                return found
+
+    def _sentence(self, error: ApiError) -> str:
+        status = error.status if isinstance(error, ApiRefused) else None
+        if status == 404:
+            return "the API server does not know BeatSchedules: install crds/beatschedules.channelbeat.dev.yaml (kubectl apply --server-side -f, or the chart)"
+        if status == 400 and self._selector:
+            return f"schedules cannot be listed: {error}: write --selector {self._selector!r} as kubectl get -l takes it"
+        return f"schedules cannot be listed: {error}"

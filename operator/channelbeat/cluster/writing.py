@@ -1,0 +1,161 @@
+"""One write of one status, and what follows from its answer. The object is not read first, and no resourceVersion is sent: nobody else writes
+what we write."""
+
+import json
+import logging
+import random
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from channelbeat.cluster.api import Api
+from channelbeat.cluster.ledger import NOTHING, Tallies
+from channelbeat.cluster.pace import Stopwatch
+from channelbeat.cluster.register import Seen
+from channelbeat.core import status
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.errors import ApiError, ApiRefused
+
+log: Final = logging.getLogger("channelbeat.status")
+
+LONGEST_PAUSE: Final[Ms] = MINUTE
+ECHO: Final[Ms] = MINUTE
+"""Within it the watch has told us of our own write; until then what we were answered counts, and not what is seen."""
+
+
+_INVALID: Final = "422"
+
+
+class Draft(NamedTuple):
+    """A status to be written: `had` -> `has`. `tallies` are in it."""
+
+    had: Mapping[str, Any]
+    has: Mapping[str, Any]
+    tallies: Tallies
+
+    @property
+    def patch(self) -> dict[str, Any]:
+        """Empty when they are the same."""
+        return status.patch(self.had, self.has)
+
+    @property
+    def urgent(self) -> bool:
+        return status.urgent(self.had, self.has)
+
+
+class Tracked:
+    """An object, as far as its status is concerned. `routine`: not before it, a write of what nobody waits for; `retry`: not before it, any.
+    `doubt`: a write that was not answered, and may have been carried out. `busy`: a call about it is under way. `gone`: there is no such
+    object any more. `unsettled`: so often it was looked at in vain for where its events stand.
+    `stumbled`: over it, and that was told."""
+
+    __slots__ = ("busy", "doubt", "echo_until", "failures", "gone", "ours", "retry", "routine", "seen", "stumbled", "unsettled")
+
+    def __init__(self, seen: Seen, *, routine: Ms) -> None:
+        self.seen, self.routine = seen, routine
+        self.ours: bytes | None = None  # as we wrote it, until it is seen
+        self.echo_until: Ms = 0
+        self.retry: Ms = 0
+        self.failures = self.unsettled = 0
+        self.busy = self.gone = self.stumbled = False
+        self.doubt: Draft | None = None
+
+    def status(self, now: Ms) -> dict[str, Any]:
+        """The newest that is known."""
+        raw = self.ours if self.ours is not None and now < self.echo_until else self.seen.status
+        status: dict[str, Any] = json.loads(raw) if raw else {}
+        return status
+
+    def at_rest(self) -> None:
+        self.busy = False
+
+    def wrote(self, status: object, now: Ms) -> None:
+        """The API server says that this is its status."""
+        raw = json.dumps(status or {}, separators=(",", ":"), sort_keys=True).encode()
+        self.ours, self.echo_until = (raw, now + ECHO) if raw != self.seen.status else (None, 0)
+
+    @property
+    def path(self) -> str:
+        namespace, _, name = self.seen.key.partition("/")
+        return f"/apis/channelbeat.dev/v1alpha1/namespaces/{namespace}/beatschedules/{name}"
+
+
+class Writer:
+    """`writes` counts the calls by what became of them: written, unanswered, refused, gone."""
+
+    def __init__(self, api: Api, watch: Stopwatch, writes: Counter[str]) -> None:
+        self._api, self._watch, self._writes = api, watch, writes
+        self._told = set[str]()
+
+    async def write(self, object_: Tracked, draft: Draft) -> bool:
+        """Whether it is written. If not, its tallies are to be counted again, unless they are in `doubt`; and to be tried again not before `retry`."""
+        try:
+            answer = await self._api.merge(f"{object_.path}/status", {"status": draft.patch})
+        except ApiRefused as error:
+            self._refused(object_, error)
+            return False
+        except ApiError as error:
+            object_.doubt = draft
+            self._failed(object_, "unanswered", error)
+            return False
+        if answer["metadata"]["uid"] != object_.seen.uid:
+            await self._take_back(object_, draft)
+            return False
+        self._answered(object_, answer)
+        self._writes["written"] += 1
+        return True
+
+    async def _take_back(self, object_: Tracked, draft: Draft) -> None:
+        """It was deleted and made anew, and we have not seen it yet: the new one is not to begin with the old one's counts."""
+        self._writes["gone"] += 1
+        object_.gone = True
+        with suppress(ApiError):
+            await self._api.merge(f"{object_.path}/status", {"status": dict.fromkeys(draft.has)})
+
+    async def clear_up(self, object_: Tracked) -> Tallies:
+        """Was the write in `doubt` carried out? What is to be counted again, as it was not; it stays in doubt while there is no answer."""
+        draft = object_.doubt
+        try:
+            found = await self._api.get(object_.path)
+        except ApiRefused as error:
+            self._refused(object_, error)
+            return NOTHING
+        except ApiError as error:
+            self._failed(object_, "unanswered", error)
+            return NOTHING
+        object_.doubt = None
+        object_.gone = found["metadata"]["uid"] != object_.seen.uid
+        self._answered(object_, found)
+        return NOTHING if draft is None or _carried_out(draft, found.get("status") or {}) else draft.tallies
+
+    def _answered(self, object_: Tracked, answer: Mapping[str, Any]) -> None:
+        object_.wrote(answer.get("status"), self._watch.now())
+        object_.failures = 0
+        self._told = {about for about in self._told if about.startswith(_INVALID)}  # that is about one object; the rest is over
+
+    def _refused(self, object_: Tracked, error: ApiRefused) -> None:
+        if error.status == 404:
+            self._writes["gone"] += 1
+            object_.gone = True
+        else:
+            self._failed(object_, "refused", error)
+
+    def _failed(self, object_: Tracked, result: str, error: ApiError) -> None:
+        self._writes[result] += 1
+        pause = min(SECOND << min(object_.failures, 10), LONGEST_PAUSE)
+        object_.retry = self._watch.now() + round(pause * random.uniform(0.5, 1.0))
+        object_.failures += 1
+        if isinstance(error, ApiRefused) and error.status != 409 and (about := f"{error.status} {error.reason}") not in self._told:
+            self._told.add(about)
+            log.warning("the status of %s cannot be written, and is tried again: %s", object_.seen.key, error)
+
+
+def _carried_out(draft: Draft, status: Mapping[str, Any]) -> bool:
+    """Are its counts in this status? Another leader may have gone on from there."""
+    counted = _not_sent(status)
+    return all(counted.get(name, 0) >= number for name, number in _not_sent(draft.has).items())
+
+
+def _not_sent(status: Mapping[str, Any]) -> dict[str, int]:
+    return {event["name"]: event["notSent"] for event in status.get("eventStatuses", ()) if "notSent" in event}
