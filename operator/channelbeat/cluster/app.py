@@ -138,7 +138,6 @@ class _Operator:
         )
         self._begin("dispatcher", self._engine.run())
         self._begin("schedules", self._follow())
-        self._begin("census", self._census.run())
         self._begin("election", self._elect())
         self._begin("status", self._reporter.run())
         self._begin("requests", self._requests.run())
@@ -149,7 +148,8 @@ class _Operator:
         self._tasks[name] = asyncio.create_task(part, name=name)
 
     async def _follow(self) -> None:
-        await self._census.begun()
+        await self._census.begin()
+        self._begin("census", self._census.run())
         scope = Scope(self._namespaces, self._config.selector)
         await watch(self._access, self._register, scope, listed=self._census.want, signals=self._take_signals)
 

@@ -78,6 +78,8 @@ def _settings(selector: str) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # asks for no right on CRDs and namespaces
     settings.posting.enabled = False
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.diffbase_storage = _NoDiffs()
     settings.process.ultimate_exiting_timeout = None  # it would kill us ten minutes after it was begun anew
     settings.queueing.idle_timeout = 0.02  # an object costs nothing soon after it was seen
     settings.watching.chunk_size = 500
@@ -89,6 +91,26 @@ def _settings(selector: str) -> kopf.OperatorSettings:
     if selector:
         settings.watching.label_selectors["channelbeat.dev", "v1alpha1", "beatschedules"] = selector
     return settings
+
+
+class _NoProgress(kopf.StatusProgressStorage):
+    """Of handlers that we do not have: kopf would look for it in each object."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+class _NoDiffs(kopf.AnnotationsDiffBaseStorage):
+    """The same: kopf would copy each object deeply."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> None:
+        return None
 
 
 class _Backoffs:

@@ -5,6 +5,7 @@ They raise ValueError with a sentence that has the value's path as its subject (
 """
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -72,7 +73,7 @@ def text(longest: int, pattern: str = "", must: str = "must be text") -> Check:
             raise ValueError(f"must be at most {longest} characters, not {len(value)}")
         if not whole.fullmatch(value) or not encodable(value):
             raise ValueError(f"{must}, not {shown(value)}")
-        return value
+        return sys.intern(value)  # of tens of thousands of names most are the same few
 
     return Check(read, {"type": "string", "minLength": 1, "maxLength": longest})
 
@@ -156,7 +157,7 @@ def cron_expression(value: object) -> str:
     """Five cron fields, or a macro."""
     if not isinstance(value, str):
         raise ValueError(f"must be text, such as '*/5 * * * *', not {shown(value)}{_quote(value)}")
-    return expression.parse(value).text
+    return sys.intern(expression.parse(value).text)
 
 
 def true_or_false(value: object) -> bool:
