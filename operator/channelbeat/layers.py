@@ -40,17 +40,10 @@ Refuse: TypeAlias = Callable[[LayerSettings], str | None]
 
 def read(path: Path, *, refuse: Refuse, url: str | None = None) -> dict[str, LayerSettings]:
     """By name. `url` is for layers that name none. UsageError has every fault, a line each."""
-    try:
-        found = [*documents.read(documents.text(path.read_bytes()))]
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except documents.Unreadable as error:
-        raise UsageError(f"{path}: {error}") from None
-    if problems := [document.problem for document in found if document.problem]:
-        raise UsageError("\n".join(f"{path}: {problem}" for problem in problems))
+    found = documents.values(path)
     if len(found) != 1:
         raise UsageError(f"{path} has {len(found)} documents: write one map of layer names to their settings")
-    layers, faults = parse(found[0].value, url=url, refuse=refuse, read=lambda name: (path.parent / name).read_text())
+    layers, faults = parse(found[0], url=url, refuse=refuse, read=lambda name: (path.parent / name).read_text())
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
     return layers

@@ -40,6 +40,9 @@ class Beats:
         """Triggers: an event's name and a token."""
         self.api.patch(f"{self.path}/{name}", {"metadata": {"annotations": {f"trigger.channelbeat.dev/{e}": token for e, token in by_event.items()}}})
 
+    def label(self, name: str = "t", **labels: str) -> None:
+        self.api.patch(f"{self.path}/{name}", {"metadata": {"labels": labels}})
+
     def resume(self, at: Ms, name: str = "t", event: str = "e") -> None:
         self.api.patch(f"{self.path}/{name}", {"metadata": {"annotations": {f"resume.channelbeat.dev/{event}": instants.text(at)}}})
 

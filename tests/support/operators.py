@@ -1,7 +1,7 @@
 """`channelbeat operator` as real processes: an installation is a Lease, a layers file, and as many replicas as a test starts.
 
     with installed(kube, {"default": url}, namespace=namespace, folder=tmp_path) as us:
-        one, two = us.replica(), us.replica()                # ready; us.start() does not wait for that
+        one, two = us.pair()                                 # or us.replica(); ready, which us.start() does not wait for
         us.leader().kill()                                   # or stop(), freeze() and thaw()
         two.hears("takes over")
 
@@ -177,6 +177,11 @@ class Installation:
     def replica(self, *options: str, scope: tuple[str, ...] = (), **environment: str) -> Operator:
         """One more, which is ready."""
         return self.start(*options, scope=scope, **environment).wait()
+
+    def pair(self) -> tuple[Operator, Operator]:
+        """Two more, which are ready; either may lead."""
+        one, two = self.start(), self.start()
+        return one.wait(), two.wait()
 
     @property
     def lease_path(self) -> str:

@@ -115,15 +115,8 @@ class _Config:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        found = [*documents.read(documents.text(path.read_bytes()))]
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except documents.Unreadable as error:
-        raise UsageError(f"{path}: {error}") from None
-    if problem := next((document.problem for document in found if document.problem), ""):
-        raise UsageError(f"{path}: {problem}")
-    value = found[0].value if found else {}
+    found = documents.values(path)
+    value = found[0] if found else {}
     lists = [value.get(kind) or [] for kind in ("contexts", "clusters", "users")] if isinstance(value, Mapping) else [None]
     if not all(isinstance(items, list) and all(isinstance(item, Mapping) and "name" in item for item in items) for items in lists):
         raise UsageError(f"{path} is no kubeconfig: it needs lists of named contexts, clusters and users")
