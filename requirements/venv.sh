@@ -37,7 +37,7 @@ else
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 fi
 export VIRTUAL_ENV="$venv"
-"$venv/bin/uv" pip sync --quiet --require-hashes requirements/dev.txt
+"$venv/bin/uv" pip sync --quiet --compile-bytecode --require-hashes requirements/dev.txt    # the suite starts hundreds of processes
 "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 touch "$venv/.ready"
 trap - EXIT

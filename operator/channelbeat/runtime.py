@@ -50,6 +50,9 @@ class Alone:
     def lost(self) -> bool:
         return False
 
+    def preceded(self) -> bool:
+        return False
+
 
 class Layer(NamedTuple):
     """How it stands with a layer. `epoch`: our fencing number, 0 before we led; `ailment`: what keeps it from being sent to, and since

@@ -279,3 +279,23 @@ async def test_a_lease_that_moves_every_few_milliseconds_under_a_thousand_events
     assert_each_once(two, 1_000)
     assert one.journal.counts() + two.journal.counts() == {"enqueued": 1_000 * seconds(two)}
     assert min(rig.journal.counts()["enqueued"] for rig in (one, two)) > 1_000, "only one of them sent"
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["a first installation", "somebody else has led"])
+async def test_a_store_without_a_name_is_one_that_was_wiped_only_if_somebody_may_have_led(rigs: Rigs, first: bool) -> None:
+    rig = rigs()
+    rig.leadership.first = first
+    lost(rig)
+    rig.assemble()
+    rig.book.put(schedule({"every": "1s"}), created=rig.clock.now() - 10 * SECOND)
+    rig.book.complete()
+    await rig.run()
+    for _ in range(5):
+        await eventually(lambda: rig.clock.sleepers == 1)
+        rig.clock.advance(SECOND)
+    won(rig)
+    rig.lane.wake()
+    await rig.idle()
+    await rig.pass_time(3 * SECOND)
+    assert ("unknown/StoreWiped" in rig.journal.counts()) != first
+    assert rig.journal.counts()["enqueued"] == (8 if first else 3)  # since it was first seen

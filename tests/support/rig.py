@@ -81,12 +81,19 @@ class Lease:
 
     held = True
     taken: bool | None = None
+    first: bool = False  # nobody has ever had it, though it is lost until we have
+    _others = False
 
     def valid(self) -> bool:
         return self.held
 
     def lost(self) -> bool:
-        return not self.held if self.taken is None else self.taken
+        lost = not self.held if self.taken is None else self.taken
+        self._others = self._others or (lost and not self.first)
+        return lost
+
+    def preceded(self) -> bool:
+        return self._others
 
 
 class Rig:

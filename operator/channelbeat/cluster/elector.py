@@ -60,6 +60,7 @@ class Elector:
         self.holder = ""
         """Who was last seen to have it; "" for nobody."""
         self._lost = True
+        self._preceded = False
         self._valid_until: Ms = 0
         self._released = False
         self._raw: dict[str, Any] | None = None
@@ -77,6 +78,9 @@ class Elector:
 
     def lost(self) -> bool:
         return self._lost
+
+    def preceded(self) -> bool:
+        return self._preceded
 
     async def run(self) -> None:
         """Until cancelled. It gives up nothing then: `release` does."""
@@ -209,6 +213,7 @@ class Elector:
         self._looked = self._now()
         self._raw, self._sight = raw, lease.see(self._sight, record, self._looked)
         before, self.holder = self.holder, record.holder if record else ""
+        self._preceded = self._preceded or (record is not None and self.holder != self._me)
         if self.holder in ("", self._me, before):
             return
         if self._lost:

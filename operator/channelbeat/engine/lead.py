@@ -11,6 +11,7 @@ class Lead:
         self._broker, self._leadership, self._stores = broker, leadership, stores
         self.held = False
         """It was taken, and nothing has been heard since that would end it."""
+        self._led = False  # ever
         self._outranked = True  # by somebody, for all we know: only who is sure of the leadership takes the lead
         self._others = False  # somebody else may have sent since we last did
 
@@ -35,10 +36,10 @@ class Lead:
             self._stores.claim(generation, name)
             if not self.may_be_taken():
                 return None
-            others = self._others or not self._leadership.valid()
+            others = self._others or not self._leadership.valid() or (not self._led and self._leadership.preceded())
             verdict = await self._broker.lead()
             self._stores.claim(self._broker.generation, name)
-        self.held, self._outranked, self._others = True, False, False
+        self.held, self._led, self._outranked, self._others = True, True, False, False
         return verdict, others
 
     def ended(self, error: LayerError) -> None:
@@ -49,9 +50,9 @@ class Lead:
             self._outranked = self._others = True
 
     def give_way(self) -> None:
-        """Somebody else sends now."""
+        """Somebody else sends now, or nobody yet."""
         self.held = False
-        self._outranked = self._others = True
+        self._outranked, self._others = True, self._others or self._led
 
     def let_go(self) -> None:
         """The layer is reached otherwise from now on: it is to be taken anew, wherever that leads."""

@@ -38,6 +38,9 @@ class Leadership(Protocol):
         """Somebody else has it, or nobody gave it to us: nothing more is sent. Neither valid nor lost means that nobody can
         tell; then who leads a layer goes on, because to stop would be an outage and to go on is fenced."""
 
+    def preceded(self) -> bool:
+        """Somebody else has had it, as far as can be seen: a store without a name may be one that was wiped."""
+
 
 class Broker(Protocol):
     """One layer of an installation. Its methods raise LayerError: Unreachable (what was asked may have been carried out), WritesRefused,
