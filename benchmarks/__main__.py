@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable, Iterable
 
-from benchmarks import bursts, loading, queue, rates, shares, steady, workers
+from benchmarks import bursts, cluster, loading, queue, rates, shares, steady, workers
 from benchmarks.machine import described
 from benchmarks.tables import Table
 
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Table]]] = {
     "bursts": bursts.tables,
     "queue": queue.tables,
     "workers": workers.tables,
+    "cluster": cluster.tables,
 }
 
 

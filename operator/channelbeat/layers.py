@@ -11,7 +11,8 @@
       randomPrefixLength: 12
       allowedNamespaces: ["*"]
 
-URLs and keys are secrets: no sentence here shows a value of theirs. Files are looked for beside the layers file.
+URLs and keys are secrets: no sentence here shows a value of theirs, nor anything that may be one in the wrong place. Files are looked for
+beside the layers file.
 """
 
 import difflib
@@ -55,8 +56,8 @@ def parse(manifest: object, *, url: str | None, refuse: Refuse, read: Read) -> t
         return {}, ["must be a map of layer names to their settings, like `default: {url: redis://HOST:PORT/DB}`"]
     layers: dict[str, LayerSettings] = {}
     faults: list[str] = []
-    for name, raw in manifest.items():
-        reader = _Reader(str(name), raw if isinstance(raw, Mapping) else {}, read)
+    for number, (name, raw) in enumerate(manifest.items(), 1):
+        reader = _Reader(str(name), number, raw if isinstance(raw, Mapping) else {}, read)
         if raw is not None and not isinstance(raw, Mapping):
             reader.fault("", "must be a map of settings, like {url: redis://HOST:PORT/DB}")
         settings = reader.settings(url)
@@ -70,15 +71,16 @@ def parse(manifest: object, *, url: str | None, refuse: Refuse, read: Read) -> t
 class _Reader:
     """One layer's settings; each method reads one, with the default in place of what is wrong."""
 
-    def __init__(self, name: str, raw: Mapping[str, Any], read: Read) -> None:
+    def __init__(self, name: str, number: int, raw: Mapping[str, Any], read: Read) -> None:
         self.faults: list[str] = []
         self._name = name
+        self._shown = name if NAME.fullmatch(name) else f"the {_th(number)} layer"
         self._raw = raw
         self._read = read
         self._fields: set[str] = set()
 
     def fault(self, field: str, sentence: str) -> None:
-        self.faults.append(f"{self._name}{'.' if field else ''}{field}: {sentence}")
+        self.faults.append(f"{self._shown}{'.' if field else ''}{field}: {sentence}")
 
     def settings(self, url: str | None) -> LayerSettings:
         plain = LayerSettings(self._name, "")
@@ -96,10 +98,17 @@ class _Reader:
             random_prefix_length=self._field("randomPrefixLength", plain.random_prefix_length, _length, "a whole number of bytes, from 0 to 64"),
             allowed_namespaces=self._field("allowedNamespaces", plain.allowed_namespaces, _texts, 'a list of namespaces, or ["*"] for all'),
         )
-        for field in self._raw.keys() - self._fields:
-            near = difflib.get_close_matches(str(field), self._fields, n=1)
-            self.fault(str(field), f"no such setting: {f'did you mean {near[0]}?' if near else 'there are ' + ', '.join(sorted(self._fields))}")
+        for number, field in enumerate(map(str, self._raw), 1):
+            if field not in self._fields:
+                self._unknown(number, field)
         return settings
+
+    def _unknown(self, number: int, field: str) -> None:
+        if near := difflib.get_close_matches(field, self._fields, n=1):
+            self.fault(field, f"no such setting: did you mean {near[0]}?")
+        else:
+            there_are = ", ".join(sorted(self._fields))
+            self.fault("", f"its {_th(number)} setting is none that there is, and is not shown as it may be a secret: there are {there_are}")
 
     def _field(self, field: str, default: T, read: Callable[[Any], T | None], must: str) -> T:
         """`read` answers None for what is not as it `must` be."""
@@ -136,11 +145,17 @@ class _Reader:
         try:
             content = self._read(name).strip()
         except (OSError, ValueError) as error:
-            self.fault(in_file, f"{name} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}")
+            shown = "the file that it names" if "://" in name else name  # a URL, in the wrong place
+            self.fault(in_file, f"{shown} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}")
             return None
         if not content:
             self.fault(in_file, f"{name} is empty")
         return content
+
+
+def _th(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th") if number % 100 not in (11, 12, 13) else "th"
+    return f"{number}{ending}"
 
 
 def _text(given: Any) -> str | None:

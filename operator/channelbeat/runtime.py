@@ -11,6 +11,7 @@ from typing import NamedTuple
 from channelbeat.broker.sending import RedisBroker
 from channelbeat.core import instants, why
 from channelbeat.core.definition import Definition
+from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
@@ -108,6 +109,10 @@ class Engine:
         lanes = self._dispatcher.lanes.items()
         return [Layer(name, lane.leading, lane.broker.epoch, lane.ailment, lane.turned) for name, lane in lanes]
 
+    def hindrances(self) -> list[Hindrance]:
+        """What keeps channels of the layers that we lead from taking what is due, or runs from being taken."""
+        return self._dispatcher.hindrances()
+
     async def leading(self, layer: str) -> str:
         """Wait until the layer is led; its store's generation."""
         lane = self._dispatcher.lanes[layer]
@@ -127,13 +132,19 @@ class Engine:
         target = definition.target
         backlog = (await lane.broker.backlog([target])).get(target) if target is not None else None
         log = [why.decided(entry) for entry in entries]
-        return why.explain(definition, fence, log, due, now=lane.now(), waiting=lane.waits(definition), backlog=backlog)
+        return why.explain(definition, fence, log, due, now=lane.now(), waiting=lane.waiting.reason(definition.target), backlog=backlog)
 
     def next_fire(self, schedule: str, event: str) -> Occurrence | None:
         """The event's next occurrence; None if there is none, or it is not known yet."""
         definition = self.book.definition(schedule, event)
         lane = self._dispatcher.lanes.get(definition.layer) if definition is not None else None
         return lane.upcoming(definition.key) if lane is not None and definition is not None else None
+
+    def undecided(self, schedule: str, event: str) -> Occurrence | None:
+        """The event's first occurrence that nothing has become of, which may be long due while it is held; None as above."""
+        definition = self.book.definition(schedule, event)
+        lane = self._dispatcher.lanes.get(definition.layer) if definition is not None else None
+        return lane.undecided(definition.key) if lane is not None and definition is not None else None
 
     async def resume(self, schedule: str, event: str) -> bool:
         """End the event's pause; False if there was none. UsageError when there is no such event; LayerError when its Redis is away."""

@@ -23,7 +23,8 @@ SERIES = set(chain.from_iterable((full(name), *(f"{full(name)}_{part}" for part 
 EVENTS = re.findall(r"^\| ([A-Z]\w+) \|", news.__doc__ or "", re.MULTILINE)
 ANSWERS = re.findall(r"""f?"([A-Z]\w+): """, (PACKAGE / "core/requests.py").read_text())
 WRITES = re.findall(
-    r"""_writes\["([a-z ]+)"\]|_failed\(object_, "([a-z]+)",""", "".join((PACKAGE / f"cluster/{file}.py").read_text() for file in ("writing", "k8s_events"))
+    r"""_writes\["([a-z ]+)"\]|_failed\(object_, "([a-z]+)"(?:,| if .* else "([a-z]+)")""",
+    "".join((PACKAGE / f"cluster/{file}.py").read_text() for file in ("writing", "k8s_events")),
 )
 
 

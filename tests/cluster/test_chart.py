@@ -243,6 +243,8 @@ def test_labels_of_everything_are_on_everything_and_ours_win(charts: Helm) -> No
         ({"replicas": "2"}, "at '/replicas': got string, want integer"),
         ({"replicas": 0}, "at '/replicas': minimum: got 0, want 1"),
         ({"lease": {"duration": "3 s"}}, "at '/lease/duration': '3 s' does not match pattern"),
+        ({"lease": {"duration": "900ms", "renewal": "100ms"}}, "make the duration at least 1s"),
+        ({"lease": {"duration": "3s", "renewal": "1s501ms"}}, "lease.duration is 3s and lease.renewal 1s501ms"),
         ({"log": {"level": "verbose"}}, "at '/log/level': value must be one of 'debug', 'info', 'warning', 'error'"),
         ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
         ({"crds": {"keep": True}}, "at '/crds': additional properties 'keep' not allowed"),

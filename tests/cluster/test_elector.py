@@ -240,3 +240,23 @@ async def test_a_write_without_answer_is_released(election: Election) -> None:
     one.mute(False)
     await one.elector.release()
     assert election.spec()["holderIdentity"] == ""
+
+
+async def test_who_steps_aside_is_followed_and_stands_again_later(election: Election) -> None:
+    one = election.stand("one")
+    await one.leads()
+    two = election.stand("two", timing=SLOW)
+    await eventually(lambda: two.elector.holder == "one")
+    await one.elector.step_aside(2_000)
+    await two.leads()
+    assert one.elector.lost()
+    await two.elector.step_aside(60_000)
+    await one.leads()
+
+
+async def test_who_steps_aside_and_is_not_followed_takes_it_back(election: Election) -> None:
+    one = election.stand("one")
+    await one.leads()
+    await one.elector.step_aside(300)
+    await one.leads()
+    assert one.changes == [(True, False), (False, True), (True, False)]

@@ -1,6 +1,8 @@
 """Redis behind the operator: rotated passwords, and outages that are no reason to write to the API server."""
 
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -10,8 +12,10 @@ from redis.exceptions import RedisError
 from support import arrivals
 from support.arrivals import CLEAN, Channel, audit, now
 from support.beats import Beats
+from support.cluster import ControlPlane
 from support.operators import Installation
 from support.redis import RedisServer
+from support.waiting import until
 
 pytestmark = pytest.mark.chaos
 
@@ -110,3 +114,23 @@ def test_a_short_outage_of_redis_writes_to_no_object(us: Installation, beats: Be
         through = channel.reaches(now() + 500, events)
         assert audit(channel.arrivals(), events, every=EVERY, since=since, through=through) == CLEAN
     assert versions == {number: beats.get(f"t{number}")["metadata"]["resourceVersion"] for number in range(10)}
+
+
+def test_a_layer_that_hangs_does_not_hold_up_the_hand_over_of_others(
+    install: Callable[..., Installation], kube: ControlPlane, namespace: str, redis_server: RedisServer, own_redis: RedisServer, beats: Beats
+) -> None:
+    us = install(kube, {"default": {"url": redis_server.url, "prefix": namespace}, "bad": own_redis.url}, namespace)
+    beats.put({"every": "100ms"}, channelLayer={"name": "bad"})
+    us.pair()
+    leader = us.leader()
+    beats.becomes("Ready=True")
+    own_redis.freeze()
+    try:
+        until(lambda: not leader.metric("channelbeat_layer_up", layer="bad"), what="the layer to be missed")
+        with ThreadPoolExecutor() as pool:
+            ending = pool.submit(leader.stop, 30)
+            us.leader(leader)
+            assert not ending.done(), "the layer that hangs is still waited for"
+            own_redis.thaw()
+    finally:
+        own_redis.thaw()

@@ -83,3 +83,15 @@ def test_no_rights_when_it_starts(
     account.grant()
     one.wait()
     channel.flows([event])
+
+
+def test_a_namespace_that_may_not_be_looked_into_holds_up_no_other(
+    install: Callable[..., Installation], kube: ControlPlane, own_redis: Any, namespace: str, beats: Beats, channel: Channel
+) -> None:
+    account = Account(kube, namespace)
+    account.grant()
+    event = beats.put({"every": "100ms"})
+    other = kube.new_namespace()
+    one = install(kube, own_redis.url, namespace, kubeconfig=account.kubeconfig).replica("--namespace", other)
+    one.hears(f"schedules of {other} cannot be listed")
+    channel.flows([event])

@@ -71,3 +71,16 @@ def test_a_layer_that_may_not_be_used_from_everywhere(
     assert names(channel, allowed) == {allowed}
     us.use_layers({"default": {**layer, "allowedNamespaces": ["*"]}})
     channel.flows([refused])
+
+
+def test_what_is_deleted_and_held_by_a_finalizer_holds_up_nobody(us: Installation, beats: Beats, kube: ControlPlane, channel: Channel) -> None:
+    event = beats.put({"every": "100ms"})
+    gone = beats.put({"every": "100ms"}, name="gone")
+    beats.api.patch(f"{beats.path}/gone", {"metadata": {"finalizers": ["example.org/stays"]}})
+    beats.delete("gone")
+    try:
+        us.replica()
+        channel.flows([event])
+        assert gone not in names(channel, event)
+    finally:
+        beats.api.patch(f"{beats.path}/gone", {"metadata": {"finalizers": None}})

@@ -1,5 +1,6 @@
 """What it needs and does not find is said in one clear line; and it can be stopped at any time."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,7 @@ def test_a_port_that_somebody_has(us: Installation) -> None:
 
 @pytest.mark.parametrize("selector", ["=", "a in ("])
 def test_a_selector_that_is_none(us: Installation, selector: str) -> None:
-    one = us.start("--selector", selector)
-    one.hears("--selector")
-    assert one.healthz()
+    assert f"--selector {selector!r}: write it as kubectl get -l takes it" in last_words(us.start("--selector", selector), 2)
 
 
 @pytest.mark.parametrize("delay", range(4))
@@ -76,3 +75,15 @@ def test_what_it_says_when_all_is_well(us: Installation, beats: Beats, channel: 
     assert [line for line in one.lines if not line.startswith("{")] == []
     assert [entry for entry in one.log if entry.get("level", "").lower() not in ("info", "debug")] == []
     assert len(one.lines) < 30, one
+
+
+def test_schedules_with_faults_are_told_at_the_start_and_whenever_that_changes(us: Installation, beats: Beats) -> None:
+    beats.put({"every": "1h"}, name="first", channelLayer={"name": "none"})
+    one = us.replica()
+    [line] = one.hears("schedule " + beats.key("first").removesuffix("/e") + " does not run as it is written: spec.channelLayer.name")
+    told = json.loads(line)
+    assert (told["level"], told["namespace"], told["schedule"]) == ("warning", beats.namespace, "first")
+    beats.put({"every": "1h"}, name="second", channelLayer={"name": "none"})
+    one.hears("second does not run as it is written")
+    beats.put({"every": "1h"}, name="second", channelLayer={"name": "default"})
+    one.hears("second runs as it is written: its faults are mended")

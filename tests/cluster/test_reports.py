@@ -3,11 +3,15 @@
 import asyncio
 import json
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from channelbeat.cluster import drafting
 from channelbeat.core import instants, status
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.layer import LayerSettings
@@ -17,6 +21,7 @@ from channelbeat.core.runs import Finished, State
 from channelbeat.core.status import Coming, EventFacts, Facts
 from channelbeat.core.tally import Tally
 from channelbeat.core.verdicts import Case
+from channelbeat.errors import ApiRefused
 from support.beats import Beats
 from support.clock import ManualClock
 from support.cluster import CRDS, ControlPlane
@@ -55,6 +60,24 @@ async def ready(replica: Replica, *names: str, says: tuple[str, str] = READY) ->
         await replica.pass_until(lambda name=name: replica.condition(name) == says)
     await replica.pass_time(5 * SECOND)
     await replica.seen(*names)
+
+
+@asynccontextmanager
+async def emptied(redis: "Redis", key: str) -> AsyncIterator[None]:
+    """A consumer that takes all there is."""
+    enough = asyncio.Event()
+
+    async def consume() -> None:
+        while not enough.is_set():
+            await redis.delete(key)
+            await asyncio.sleep(0.005)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(consume())
+        try:
+            yield
+        finally:
+            enough.set()
 
 
 def missed(replica: Replica, count: int, name: str = "t", event: str = "nightly") -> None:
@@ -247,6 +270,72 @@ async def test_a_redis_outage_is_written_after_a_minute_and_no_faster_than_allow
         await replica.pass_until(lambda: all(replica.condition(name) == READY for name in names), within=40)
 
 
+async def test_a_full_channel_is_written_after_a_minute_and_its_end_at_once(
+    kube: ControlPlane, replica: Replica, beats: Beats, redis: "Redis", layers: Any, clock: ManualClock
+) -> None:
+    narrow = {"default": replace(layers["default"], capacity=1)}
+    names = [f"t{i}" for i in range(12)]
+    full = ("False", "ChannelFull")
+    for name in names:
+        beats.put({"name": "e", "every": "30s"}, name=name, channel="ticks")
+    beats.put({"name": "e", "every": "1h"}, name="other", channel="other")
+    async with Replica(kube, replica.namespace, narrow, clock=clock, rate=2.0).running() as slow:
+        await slow.pass_until(lambda: any(slow.engine.hindrances()))
+        began = clock.now()
+        await slow.pass_until(lambda: slow.condition("other") == READY)
+        await slow.pass_time(began + 59 * SECOND - clock.now())
+        assert full not in {slow.condition(name) for name in names}
+        before = slow.writes["written"]
+        await slow.pass_time(4 * SECOND)
+        assert 1 <= slow.writes["written"] - before <= 10
+        await slow.pass_until(lambda: {slow.condition(name) for name in names} == {full})
+        await slow.pass_time(MINUTE)
+        told = next(one for one in slow.status("t0")["conditions"] if one["type"] == "Ready")["message"]
+        assert told.startswith("what is due waits (seen since 20")
+        assert told.endswith("Z): channel ticks is full; start or add workers, or raise the layer's capacity")
+        assert (slow.condition("t0", "Stalled"), slow.condition("other")) == (("False", "NotStalled"), READY)
+        async with emptied(redis, f"{replica.namespace}ticks"):
+            await slow.pass_until(lambda: {slow.condition(name) for name in names} == {READY})
+
+
+async def test_a_channel_that_is_full_for_less_than_a_minute_writes_nothing(
+    kube: ControlPlane, replica: Replica, beats: Beats, redis: "Redis", layers: Any, clock: ManualClock
+) -> None:
+    beats.put({"name": "e", "every": "10s"}, {"name": "nightly", "cron": "30 2 * * *"})
+    async with Replica(kube, replica.namespace, {"default": replace(layers["default"], capacity=1)}, clock=clock).running() as narrow:
+        await ready(narrow, "t")
+        for _ in range(3):
+            await narrow.pass_until(lambda: any(narrow.engine.hindrances()))
+            await narrow.pass_time(50 * SECOND)
+            async with emptied(redis, f"{replica.namespace}c"):
+                await narrow.pass_until(lambda: not narrow.engine.hindrances())
+            assert narrow.condition("t") == READY
+        assert ("Warning", "ChannelFull") not in narrow.events()
+
+
+async def test_runs_that_nobody_takes_make_a_schedule_unready_whoever_leads(replica: Replica, beats: Beats, redis: "Redis", layers: Any) -> None:
+    beats.put({"name": "e", "every": "1h"}, delivery="AtLeastOnce")
+    root = f"channelbeat:{replica.namespace}:"
+    async with replica.running():
+        await ready(replica, "t")
+        await redis.zadd(f"{root}queue:c", {f"{replica.namespace}/t/e/2025-06-02T12:00:01Z": 1})
+        await redis.sadd(f"{root}channels", "c")
+        await replica.pass_until(lambda: any(replica.engine.hindrances()), step=SECOND)
+        await replica.pass_time(58 * SECOND)
+        assert replica.condition("t") == READY
+        await replica.pass_until(lambda: replica.condition("t") == ("False", "Unattended"))
+        assert "no runworker of channelbeat listens on it" in replica.status("t")["conditions"][0]["message"]
+    async with Replica(replica.kube, replica.namespace, layers, clock=replica.clock).running(leads=False) as second:
+        await second.seen("t")
+        second.lease.held = True
+        second.engine.wake()
+        await second.pass_until(lambda: any(second.engine.hindrances()))
+        await second.pass_time(50 * SECOND)
+        assert (second.condition("t"), second.writes) == (("False", "Unattended"), {})
+        await redis.zrem(f"{root}queue:c", f"{replica.namespace}/t/e/2025-06-02T12:00:01Z")
+        await second.pass_until(lambda: second.condition("t") == READY)
+
+
 @pytest.mark.parametrize(("fault", "code"), [("loses", 0), ("swallows", 0), ("swallows", 409), ("swallows", 429), ("swallows", 403)])
 async def test_a_write_that_is_not_answered_or_refused_counts_once(replica: Replica, beats: Beats, fault: str, code: int) -> None:
     beats.put(NIGHTLY)
@@ -322,19 +411,115 @@ async def test_an_object_that_was_made_anew_does_not_get_the_status_of_the_old_o
         assert not replica.get("t").get("status")
 
 
-async def test_an_object_that_is_gone_is_forgotten(replica: Replica, beats: Beats) -> None:
+async def test_an_object_that_is_gone_is_forgotten_once_that_is_seen(replica: Replica, beats: Beats) -> None:
     beats.put(NIGHTLY)
     async with replica.running():
         await ready(replica, "t")
         replica.following.cancel()
         await asyncio.wait([replica.following])
+        uid = replica.get("t")["metadata"]["uid"]
         beats.delete()
         missed(replica, 3)
-        await replica.pass_until(lambda: replica.writes["gone"] == 1, step=SECOND)
+        await replica.pass_until(lambda: replica.writes["gone"] == 2, step=SECOND)
+        replica.register.forget(f"{replica.namespace}/t", uid)
         before = +replica.writes
         missed(replica, 3)
         await replica.pass_time(10 * MINUTE, step=10 * SECOND)
         assert replica.writes == before
+
+
+async def test_one_answer_that_there_is_no_such_object_ends_no_status(replica: Replica, beats: Beats) -> None:
+    beats.put(NIGHTLY)
+    async with replica.running():
+        await ready(replica, "t")
+        replica.api.swallows, replica.api.status = 1, 404
+        missed(replica, 3)
+        await replica.pass_until(lambda: replica.writes["gone"] == 1, step=SECOND)
+        missed(replica, 4)
+        await replica.pass_until(lambda: replica.event("t", "nightly").get("notSent") == 7, step=SECOND)
+
+
+async def test_a_late_write_of_an_object_that_was_made_anew_costs_the_new_one_nothing(replica: Replica, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, go, merge = asyncio.Event(), asyncio.Event(), replica.api.merge
+
+    async def slow(path: str, body: Any, **options: Any) -> Any:
+        if not held.is_set():
+            held.set()
+            await go.wait()
+        return await merge(path, body, **options)
+
+    beats.put(NIGHTLY)
+    async with replica.running():
+        await ready(replica, "t")
+        missed(replica, 3)
+        await replica.pass_until(lambda: replica.event("t", "nightly").get("notSent") == 3, step=SECOND)
+        monkeypatch.setattr(replica.api, "merge", slow)
+        beats.patch(suspend=True)
+        await replica.pass_until(held.is_set)
+        beats.delete()
+        beats.put(NIGHTLY)
+        await ready(replica, "t")
+        replica.reporter.answered(f"{replica.namespace}/t", "nightly", "a enqueued")
+        await replica.pass_until(lambda: replica.event("t", "nightly").get("lastHandledTrigger") == "a enqueued")
+        go.set()
+        await eventually(lambda: replica.writes["gone"] == 1)
+        await replica.pass_time(5 * SECOND)
+        assert (replica.condition("t"), replica.event("t", "nightly")["lastHandledTrigger"]) == (READY, "a enqueued")
+        assert "notSent" not in replica.event("t", "nightly")
+
+
+async def test_a_refusal_that_lasts_for_one_object_is_told_once_however_well_others_are_written(
+    replica: Replica, beats: Beats, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    merge, refused = replica.api.merge, {"shut"}
+
+    async def merge_some(path: str, body: Any, **options: Any) -> Any:
+        if path.split("/")[-2] in refused:
+            raise ApiRefused("forbidden", 403, "Forbidden")
+        return await merge(path, body, **options)
+
+    monkeypatch.setattr(replica.api, "merge", merge_some)
+    beats.put(NIGHTLY, name="shut")
+    beats.put(NIGHTLY, name="open")
+    async with replica.running():
+        await ready(replica, "open")
+        for number in range(5):
+            replica.reporter.answered(f"{replica.namespace}/open", "nightly", f"{number} enqueued")
+            before = replica.writes["refused"]
+            await replica.pass_until(lambda before=before: replica.writes["refused"] > before, step=SECOND)
+        assert caplog.text.count("cannot be written") == 1
+        refused.clear()
+        await replica.pass_until(lambda: replica.condition("shut") == READY, step=SECOND)
+        refused.add("shut")
+        beats.patch("shut", suspend=True)
+        await replica.pass_until(lambda: caplog.text.count("cannot be written") == 2, step=SECOND)
+
+
+async def test_a_fault_of_ours_about_one_object_is_told_once_costs_no_count_and_stops_no_other(
+    replica: Replica, beats: Beats, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns, faulty = drafting.turns, True
+
+    def fails(found: Any, *args: Any) -> Any:
+        if faulty and found.key.endswith("/bad"):
+            raise OverflowError("a fault of ours")
+        return turns(found, *args)
+
+    beats.put(NIGHTLY, name="bad")
+    beats.put(NIGHTLY, name="good")
+    async with replica.running():
+        await ready(replica, "bad", "good")
+        monkeypatch.setattr(drafting, "turns", fails)
+        missed(replica, 3, name="bad")
+        for number in range(2):
+            for name in ("bad", "good"):
+                replica.reporter.answered(f"{replica.namespace}/{name}", "nightly", f"{number} enqueued")
+            await replica.pass_until(lambda number=number: replica.event("good", "nightly").get("lastHandledTrigger") == f"{number} enqueued")
+        assert caplog.text.count("please report it") == 1
+        faulty = False
+        replica.reporter.answered(f"{replica.namespace}/bad", "nightly", "2 enqueued")
+        await replica.pass_until(lambda: replica.event("bad", "nightly").get("lastHandledTrigger") == "2 enqueued")
+        assert replica.event("bad", "nightly")["notSent"] == 3
 
 
 async def test_a_status_that_is_refused_is_told_once_and_holds_up_no_other(

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -196,3 +197,26 @@ async def test_an_old_redis_is_refused(opened: Opened, tmp_path: Path) -> None:
         with pytest.raises(LayerRefused, match=r"layer 'default': its Redis is 6\.0\.16: 6\.2 or newer is needed"):
             await broker.lead()
         await broker.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://u:p@h", "redis://***@h"),
+        ("redis://u:p//q@h/@x y", "redis://***@x y"),
+        ("redis://u:p'q@h", "redis://***@h"),
+        ("'redis://u:p@h','b//c:d@e'", "'redis://***@h','b//***@e'"),
+        ("a@b //c", "a@b //c"),
+        ("///@", "//***@"),
+        ("no //url mail@host", "no //url mail@host"),
+    ],
+)
+def test_what_is_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+@pytest.mark.parametrize("text", ["@" + "//" * 20_000, "@" + "//a'" * 20_000, "//" * 20_000 + "@", "@" + "//a b" * 20_000, "?password=" * 20_000])
+def test_masking_takes_no_longer_than_the_text_does(text: str) -> None:
+    begun = time.process_time()
+    masked(text)
+    assert time.process_time() - begun < 0.2

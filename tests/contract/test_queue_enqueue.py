@@ -211,6 +211,33 @@ async def test_a_pause_lasts_until_it_is_ended(bench: Bench) -> None:
     assert await answers(broker, tracked(T + 4, **PAUSING)) == [DONE], "the row begins anew"
 
 
+async def test_after_a_resume_runs_from_before_an_edit_count_no_more_than_before_it(bench: Bench) -> None:
+    broker = await bench.swept(tracked(limit=0, pause_after=1, version="old"), tracked(T + 2, **PAUSING), tracked(T + 3, **PAUSING))
+    old = await bench.worker("other").claimed()
+    for _ in range(2):
+        await bench.worker().handle("failed")
+    assert await broker.resume("e")
+    assert await bench.worker("other").settle(old, "failed") is State.DEAD
+    assert (await broker.stats(["e"]))["e"].paused is None
+    assert await answers(broker, tracked(T + 4, **PAUSING), tracked(T + 5, **PAUSING)) == [DONE, DONE]
+    await bench.worker().handle("failed")
+    assert (await broker.stats(["e"]))["e"].paused is None
+    await bench.worker().handle("failed")
+    assert (await broker.stats(["e"]))["e"].paused is not None
+
+
+async def test_what_was_queued_before_a_resume_counts_when_it_dies_after_it(bench: Bench) -> None:
+    broker = await bench.swept(*(tracked(T + number, **PAUSING) for number in range(1, 5)))
+    for _ in range(3):
+        await bench.worker().handle("failed")
+    assert await broker.resume("e")
+    await bench.worker().handle("failed")
+    assert (await broker.stats(["e"]))["e"].paused is None, "the three before it count no more"
+    await answers(broker, tracked(T + 5, **PAUSING))
+    await bench.worker().handle("failed")
+    assert (await broker.stats(["e"]))["e"].paused is not None
+
+
 async def test_a_trigger_does_not_mind_a_pause(bench: Bench) -> None:
     assert await answers(await paused(bench), tracked_trigger(**PAUSING)) == [DONE]
 

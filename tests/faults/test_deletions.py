@@ -195,3 +195,43 @@ async def test_moved_while_nobody_led_it_starts_when_somebody_does(rigs: Rigs) -
     await to(rig, "12:02:20")
     assert [short(due) for due in rig.sent()] == BEFORE
     assert [short(due) for due in rig.sent(prefix="second")] == AFTER
+
+
+async def standing_by(rig: Rig, *schedules: BeatSchedule) -> None:
+    rig.leadership.held = False
+    rig.assemble()
+    for one in schedules:
+        rig.book.put(one)
+    rig.book.complete()
+    await rig.run()
+
+
+async def known_are(rig: Rig, *events: str) -> None:
+    await rig.advance_until(lambda: set(rig.lane._roster.entries) == set(events))
+
+
+async def test_what_comes_and_goes_while_another_leads_is_forgotten(rig: Rig) -> None:
+    await standing_by(rig, OTHER)
+    rig.book.put(EVERY)
+    await known_are(rig, KEY, "default/other/e")
+    rig.book.remove("default/t")
+    await known_are(rig, "default/other/e")
+
+
+async def test_removed_while_another_led_it_has_a_tombstone_once_we_lead(rig: Rig) -> None:
+    await rig.start(EVERY, OTHER)
+    await to(rig, "12:00:50")
+    await rig.kill()
+    await standing_by(rig, EVERY, OTHER)
+    await known_are(rig, KEY, "default/other/e")
+    rig.book.remove("default/t")
+    await known_are(rig, "default/other/e")
+    rig.leadership.held = True
+    await rig.advance_until(rig.is_idle)
+    await to(rig, "12:01:50")
+    fence = await rig.lane.broker.fence(KEY)
+    assert fence is not None
+    assert fence.hash == "-"
+    rig.book.put(EVERY)
+    await to(rig, "12:02:20")
+    assert enqueued(rig) == [*BEFORE, *AFTER], "it makes up for nothing"

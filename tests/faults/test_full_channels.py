@@ -222,3 +222,23 @@ async def test_what_waits_long_is_not_planned_again_and_again(rigs: Rigs, redis:
     before = fields.times
     await rig.pass_time(4_000)
     assert fields.times - before < 4 * (50 + 2 * 100)  # what came due, and the one that is tried each second
+
+
+@pytest.mark.parametrize("spec", [{}, {"missed": {"policy": "All"}}], ids=["Latest", "All"])
+async def test_what_is_held_is_the_first_that_is_not_decided(rigs: Callable[..., Rig], spec: dict[str, Any]) -> None:
+    rig = rigs(capacity=2)
+    await rig.start(schedule({"every": "20s", **spec}))
+    await rig.pass_time(60_000)
+    first = rig.lane.undecided("default/t/e")
+    assert first is not None
+    assert first.due == at("12:01:00")
+    await rig.pass_time(60_000)
+    second = rig.lane.undecided("default/t/e")
+    assert second is not None
+    assert second == first if spec else first.due < second.due < rig.clock.now()  # with Latest a younger one waits in its place
+    assert len(rig.take(2)) == 2
+    await rig.pass_time(1000)
+    later = rig.lane.undecided("default/t/e")
+    assert later is not None
+    assert later.due > second.due
+    assert rig.lane.undecided("default/t/unknown") is None

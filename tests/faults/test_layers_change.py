@@ -381,3 +381,18 @@ async def test_whoever_asks_meanwhile_has_an_answer(run: Run, redis_server: Redi
     assert {*told} == {"answered"}
     assert Sign.FAULT not in running.journal.signs()
     assert running.journal.counts() == {"enqueued": 10 * running.seconds}
+
+
+async def test_what_a_lane_that_never_began_was_to_trigger_is_withdrawn(run: Run, own_redis: RedisServer, redis_server: RedisServer) -> None:
+    one, other = settings("one", own_redis.url), settings("other", redis_server.url)
+    running = run(one, other)
+    await running.engine.leading("one")
+    own_redis.freeze()
+    running.use(other)  # its lane may still be ending when the next ones come and go
+    running.use(one, other)
+    asked = asyncio.create_task(running.engine.trigger("default/one", "e", running.clock.now()))
+    await asyncio.sleep(0)
+    running.use(other)
+    own_redis.thaw()
+    await eventually(asked.done)
+    assert asked.cancelled()

@@ -49,6 +49,7 @@ async def test_after_so_many_dead_runs_in_a_row_nothing_is_sent_and_it_is_told_o
         "event default/t/e is paused after 3 dead runs in a row (last: Error: three): "
         "mend it, then edit the event or resume it (channelbeat resume default/t e)"
     ]
+    assert {notice.event for notice in pauses(rig)} == {"default/t/e"}
     assert [(run.state, run.error, run.paused) for run in rig.journal.runs] == [
         (State.DEAD, "Error: one", False),
         (State.DEAD, "Error: two", False),

@@ -274,7 +274,7 @@ async def test_what_is_withdrawn_before_it_could_be_sent_is_not(
     ],
 )
 async def test_what_cannot_be_is_answered_with_its_cure_once(
-    replicas: Replicas, one: Replica, cluster: Cluster, clock: ManualClock, event: str, value: str, text: str
+    replicas: Replicas, one: Replica, cluster: Cluster, clock: ManualClock, event: str, value: str, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     two = replicas()
     cluster.trigger(value, event)
@@ -286,6 +286,9 @@ async def test_what_cannot_be_is_answered_with_its_cure_once(
     two.win()
     await pass_time(clock, 10 * SECOND)
     assert (one.texts, two.texts) == ([text], [])
+    (told,) = [record for record in caplog.records if record.name == "channelbeat.requests"]
+    assert (told.levelname, told.getMessage()) == ("WARNING", f"trigger of event default/t/{event}: {text}")
+    assert [told.__dict__[name] for name in ("namespace", "schedule", "event")] == ["default", "t", event]
 
 
 @pytest.mark.parametrize(
@@ -413,3 +416,14 @@ async def test_many_at_once(one: Replica, cluster: Cluster, clock: ManualClock, 
     await until(clock, lambda: len(one.answers) == 250, step=1)
     assert {*one.texts} == {f"{T1} enqueued"}
     assert all(sent(redis_server.url, f"asgic{number}") == [SENT1] for number in range(250))
+
+
+async def test_a_great_many_for_events_there_are_not_are_answered_once_and_in_bounds(one: Replica, cluster: Cluster, clock: ManualClock) -> None:
+    one.writes = False
+    cluster.apply(annotations={f"trigger.channelbeat.dev/x{number}": T1 for number in range(1_500)})
+    await until(clock, lambda: one.answers)
+    for _ in range(5):
+        cluster.touch()
+        await pass_time(clock, SECOND)
+    assert len(one.answers) == 201
+    assert [text for text in one.texts if "TooMany" in text] == [one.texts[-1]]

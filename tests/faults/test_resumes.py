@@ -229,8 +229,9 @@ async def test_what_cannot_be_is_told_once(world: World, one: Replica, caplog: p
     await world.pass_time(5 * SECOND)
     world.cluster.touch()
     await world.pass_time(5 * SECOND)
-    (told,) = [record.getMessage() for record in caplog.records if record.name == "channelbeat.requests" and record.levelno == logging.WARNING]
-    assert told.startswith(f"resume annotation of event default/t/{event}: {value} {word}")
+    (told,) = [record for record in caplog.records if record.name == "channelbeat.requests" and record.levelno == logging.WARNING]
+    assert told.getMessage().startswith(f"resume annotation of event default/t/{event}: {value} {word}")
+    assert [told.__dict__[name] for name in ("namespace", "schedule", "event")] == ["default", "t", event]
     assert await world.paused(one) == paused
 
 

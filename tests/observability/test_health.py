@@ -119,8 +119,13 @@ async def test_who_asks_is_told_how_it_stands_with_each_layer() -> None:
     process.now = 2
     assert await process.alive("verbose") == (
         200,
-        "layer default: leads with epoch 3, was seen to turn 2 s ago\nlayer reports: does not lead, was seen to turn 2 s ago; Away: no answer of redis://***@h\nok\n",
+        "this replica leads\n"
+        "layer default: sends with epoch 3; its loop was seen to turn 2 s ago\n"
+        "layer reports: cannot send: Away: no answer of redis://***@h; its loop was seen to turn 2 s ago\n"
+        "ok\n",
     )
+    process.layers = {"default": Layer("default", False, 3, None, AT)}
+    assert (await process.alive("verbose"))[1].startswith("this replica does not lead: it is ready to\nlayer default: is not sent to from here;")
 
 
 async def test_ready_is_who_has_read_everything() -> None:

@@ -206,3 +206,10 @@ async def test_in_a_loop_the_second_ends_by_itself(caplog: pytest.LogCaptureFixt
     journal.record([outcome(Kind.MISSED)] * (LINES + 1))
     await asyncio.sleep(0)
     await eventually(lambda: any("lines more" in message for message in caplog.messages))
+
+
+def test_a_notice_of_an_event_has_its_keys(journal: LogJournal, caplog: pytest.LogCaptureFixture) -> None:
+    journal.tell(Notice("default", Sign.PAUSED, "x", DUE, "shop/thumbnails/nightly"))
+    journal.tell(Notice("default", Sign.AWAY, "x", DUE))
+    said = [tuple(record.__dict__.get(key) for key in ("layer", "sign", "namespace", "schedule", "event")) for record in caplog.records]
+    assert said == [("default", "Paused", "shop", "thumbnails", "nightly"), ("default", "Away", None, None, None)]

@@ -14,7 +14,7 @@ import pytest
 
 from channelbeat.observability import lines, logs
 from channelbeat.observability.lines import Lines
-from channelbeat.observability.repeats import AGAIN, Repeats
+from channelbeat.observability.repeats import AGAIN, NO_ANSWER, REFUSED, Repeats
 from support.waiting import until
 
 URL = "redis://ops:s3cret@redis:6379/0"
@@ -235,8 +235,8 @@ def test_a_complaint_passes_when_it_begins_and_then_once_a_minute() -> None:
         passed.append(complaints(failed(attempt)))
         complaints.now += 1
     assert [second for second, line in enumerate(passed) if line is not None] == [0, AGAIN, 2 * AGAIN]
-    assert passed[0] == failed(0)
-    assert passed[60] == f"{failed(60)} (and 59 more like it since this was last said)"
+    assert passed[0] == NO_ANSWER
+    assert passed[60] == f"{NO_ANSWER} (and 59 more like it since this was last said)"
 
 
 def test_complaints_of_another_kind_pass() -> None:
@@ -247,6 +247,13 @@ def test_complaints_of_another_kind_pass() -> None:
     assert complaints("Task exception was never retrieved", name="asyncio", fault=ValueError)
     assert complaints("Task exception was never retrieved", name="asyncio", fault=KeyError)
     assert complaints("Task exception was never retrieved", name="asyncio", fault=KeyError) is None
+
+
+def test_a_watch_without_an_answer_is_a_warning_without_its_address() -> None:
+    found = json.loads(said("json", failed(1), level=logging.ERROR, name="kopf._cogs.clients.api"))
+    assert (found["level"], found["message"]) == ("warning", NO_ANSWER)
+    refused = json.loads(said("json", "Request attempt #2 failed; will retry: GET https://x -> APIForbiddenError(1)", name="kopf._cogs.clients.api"))
+    assert refused["message"] == REFUSED
 
 
 def test_our_own_lines_all_pass() -> None:

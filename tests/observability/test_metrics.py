@@ -208,6 +208,51 @@ async def test_a_schedule_that_is_gone_takes_its_series_with_it() -> None:
     assert await left() == {"u", "shop"}
 
 
+async def test_an_event_that_is_gone_takes_its_series_with_it_though_its_schedule_stays() -> None:
+    now = 0.0
+    metrics = scrapes.made(now=lambda: now)
+
+    def tell(event: str) -> None:
+        metrics.record([enqueued(event=event)])
+        metrics.finished([Finished("r", f"shop/t/{event}", "c", State.DEAD, 1, AT, "", False)])
+
+    async def left() -> set[tuple[str, str]]:
+        found = await scrapes.scraped(metrics)
+        return {(name, labels["event"]) for name in ("occurrences_total", "runs_total") for labels, _ in found.of(name)}
+
+    def both(*events: str) -> set[tuple[str, str]]:
+        return {(name, event) for name in ("occurrences_total", "runs_total") for event in events}
+
+    metrics.seen(Seen("shop/t", names=("e", "former", "returning")))
+    for event in ("e", "former", "returning"):
+        tell(event)
+    metrics.seen(Seen("shop/t", names=("e",)))
+    now += GRACE - 1
+    metrics.seen(Seen("shop/t", names=("e", "returning")))
+    tell("former")  # a run of it ends only now
+    assert await left() == both("e", "former", "returning")
+    now += 1
+    assert await left() == both("e", "returning")
+    tell("former")
+    assert await left() == both("e", "former", "returning")
+    now += GRACE
+    assert await left() == both("e", "returning")
+
+
+async def test_events_that_are_renamed_for_ever_do_not_pile_up() -> None:
+    now = 0.0
+    metrics = scrapes.made(now=lambda: now)
+    for edit in range(20):
+        metrics.seen(Seen("shop/t", names=(f"e{edit}",)))
+        metrics.record([enqueued(event=f"e{edit}")])
+        now += GRACE / 2
+        found = (await scrapes.scraped(metrics)).of("occurrences_total")
+        assert len(found) <= 3
+    metrics.gone("shop/t")
+    now += GRACE
+    assert (await scrapes.scraped(metrics)).of("occurrences_total") == []
+
+
 async def test_a_schedule_that_came_back_keeps_its_series() -> None:
     now = 0.0
     metrics = scrapes.made(now=lambda: now)

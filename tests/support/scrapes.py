@@ -25,6 +25,7 @@ class Seen(NamedTuple):
     key: str
     faults: Sequence[object] = ()
     refusal: object | None = None
+    names: tuple[str, ...] = ("e",)
 
 
 class Shelf:
@@ -45,7 +46,7 @@ class StillEngine:
     def layers(self) -> list[Layer]:
         return [self.layer]
 
-    def next_fire(self, schedule: str, event: str) -> Occurrence | None:
+    def undecided(self, schedule: str, event: str) -> Occurrence | None:
         due = self._due.get((schedule, event))
         return None if due is None else Occurrence(due - 1, due)
 

@@ -192,3 +192,10 @@ def test_an_installation_has_one_owner_and_each_its_own(mounted: Path, tmp_path:
     for unreadable in ("opaque", "a.b.c", token({"kubernetes.io": {}})):
         (mounted / "token").write_text(unreadable)
         assert len(access.owner(here.fresh(), "shop/channelbeat")) == 32
+
+
+def test_a_kubeconfig_that_is_no_yaml_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("users: [{name: u, user: {token: *hidden}}]\n")
+    with pytest.raises(UsageError, match=r"config: line 1, column 33: ") as refused:
+        access.find(tmp_path / "config")
+    assert "hidden" not in str(refused.value)

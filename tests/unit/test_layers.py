@@ -85,7 +85,7 @@ def test_a_fault_is_a_sentence_with_its_path_and_cure(settings: Any, said: list[
 def test_every_fault_at_once_and_no_secret_in_any() -> None:
     manifest = {"a": {"url": URL, "prefix": 5, "expiry": "x"}, "b c": {"url": "hidden://x"}, "d": {"url": ["hidden"], "encryptionKeys": "hidden"}}
     found = parse(manifest)[1]
-    assert [fault.partition(":")[0] for fault in found] == ["a.prefix", "a.expiry", "b c", "d.url", "d.encryptionKeys"]
+    assert [fault.partition(":")[0] for fault in found] == ["a.prefix", "a.expiry", "the 2nd layer", "d.url", "d.encryptionKeys"]
     assert "hidden" not in " ".join(found)
 
 
@@ -112,6 +112,29 @@ def test_a_file_that_is_no_layers_file(tmp_path: Path, text: str, said: str) -> 
     path.write_text(text)
     with pytest.raises(UsageError, match=said) as refused:
         layers.read(path, refuse=check)
+    assert "hidden" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a:\n  url: *hidden\n", "line 2, column 8: "),
+        ("a:\n  url: !hidden x\n", "line 2, column 8: "),
+        ("a:\n  url: @hidden\n", "line 2, column 8: "),
+        ("a: {url: x, hidden: 1, hidden: 2}", "line 1, column 24: "),
+        ("--- hidden\na: {}\n", "line 1: "),
+        ("a: {url: redis://h, hidden: 1}", "a: its 2nd setting is none that there is, and is not shown as it may be a secret: there are allowedNamespaces, "),
+        ("a: {url: redis://h, 'redis://:hidden@h': }", "a: its 2nd setting is none"),
+        ("redis://:hidden@h: {}", "the 1st layer: is no name for a layer"),
+        ("a: {urlFile: 'redis://:hidden@h'}", "a.urlFile: the file that it names cannot be read"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown_wherever_it_stands(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "layers.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        layers.read(path, refuse=check)
+    assert str(refused.value).startswith(f"{path}: {said}")
     assert "hidden" not in str(refused.value)
 
 

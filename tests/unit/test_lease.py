@@ -85,6 +85,9 @@ def test_that_there_was_one_is_remembered() -> None:
         ({"metadata": {"resourceVersion": "5"}, "spec": None}, Record("5", "", None, "", "", 0)),
         ({"spec": {"holderIdentity": None, "leaseDurationSeconds": 0}}, Record("", "", None, "", "", 0)),
         ({"spec": {"holderIdentity": "x", "leaseDurationSeconds": 15, "leaseTransitions": 2}}, Record("", "x", 15_000, "", "", 2)),
+        ({"metadata": [], "spec": "x"}, Record("", "", None, "", "", 0)),
+        ({"spec": {"holderIdentity": ["x"], "leaseDurationSeconds": "15", "leaseTransitions": "x"}}, Record("", "['x']", None, "", "", 0)),
+        ({"spec": {"leaseDurationSeconds": True, "leaseTransitions": 1e999, "acquireTime": 5}}, Record("", "", None, "5", "", 0)),
     ],
 )
 def test_anything_may_stand_in_it(raw: dict[str, Any], expected: Record) -> None:
@@ -108,6 +111,12 @@ NEW = "2026-11-21T01:30:00.250000Z"
 def test_it_is_counted_as_client_go_counts(spec: dict[str, Any] | None, acquired: str, transitions: int) -> None:
     written = lease.ours(None if spec is None else {"spec": spec}, ME, 600, NOW)["spec"]
     assert written == {"holderIdentity": ME, "leaseDurationSeconds": 1, "acquireTime": acquired, "renewTime": NEW, "leaseTransitions": transitions}
+
+
+@pytest.mark.parametrize("spec", ["x", 5, [], True])
+def test_a_spec_that_is_none_is_written_anew(spec: Any) -> None:
+    assert lease.ours({"spec": spec}, ME, 3_000, NOW)["spec"]["holderIdentity"] == ME
+    assert lease.released({"spec": spec}, NOW)["spec"]["holderIdentity"] == ""
 
 
 def test_what_is_written_is_what_was_read_but_for_the_holder() -> None:

@@ -200,3 +200,28 @@ def test_complete_is_told_once(world: World) -> None:
     world.register.all_seen()
     assert world.lanes.told == ["complete"]
     assert world.register.complete
+
+
+def test_another_spec_under_the_same_uid_and_generation_is_taken_up(world: World) -> None:
+    """As when etcd was put back, and edited again, between two looks."""
+    world.register.see(thing({"every": "1m"}, generation=6))
+    world.register.see(thing({"every": "5m"}, generation=6))
+    assert world.lanes.events["shop/a/e0"].event.every == 300_000
+    asked = {"trigger.channelbeat.dev/e0": "2026-11-21T01:00:00Z"}
+    world.register.see(thing({"every": "7m"}, generation=6, annotations=asked))
+    assert world.lanes.events["shop/a/e0"].event.every == 420_000
+    assert world.last.annotations == asked
+
+
+def test_the_order_in_which_a_spec_is_written_is_of_no_account(world: World) -> None:
+    one = thing()
+    world.register.see(one)
+    world.register.see({**one, "spec": dict(reversed(one["spec"].items()))})
+    assert world.lanes.told == ["put shop/a/e0"]
+
+
+@pytest.mark.parametrize("spec", [None, [], "x", {"events": "x"}, {"events": [1, {"name": 2}]}])
+def test_what_the_api_server_should_not_have_let_through_is_faulty(world: World, spec: object) -> None:
+    world.register.see(thing() | {"spec": spec})
+    assert world.last.faults
+    assert not world.lanes.events

@@ -162,3 +162,25 @@ def test_a_resume_ends_a_pause_that_began_before_it(token: int, paused: int | No
 def test_a_resume_ahead_of_our_clock_is_looked_at_again_when_its_time_has_come(ahead: int, acts: bool, again: int | None) -> None:
     now = T - ahead
     assert (requests.may_act(T, now), requests.next_look(T, now)) == (acts, None if again is None else T + again)
+
+
+def test_of_a_great_many_annotations_few_are_looked_at_and_those_of_known_events_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    likened = list[str]()
+
+    def nothing_near(word: str, *_: object, **__: object) -> list[str]:
+        likened.append(word)
+        return []
+
+    monkeypatch.setattr(requests, "get_close_matches", nothing_near)
+    annotations = {f"{TRIGGER}e{i:04}": NOON for i in range(1_500)} | {f"{TRIGGER}nightly": NOON, f"{RESUME}hourly": NOON}
+    found = asked(annotations)
+    assert (found.triggers, found.resumes) == ((Trigger("nightly", NOON, T),), (Resume("hourly", T),))
+    assert [one.event for one in found.refused] == [f"e{i:04}" for i in range(requests.AT_MOST - 1)]
+    assert {one.text for one in found.refused[:-1]} == {f"{NOON} NoSuchEvent: the schedule has none of that name"}
+    assert found.refused[-1].text == f"{NOON} TooMany: 200 annotations of a schedule are looked at, not this one nor the rest: remove old ones"
+    assert likened == ["e0000"]
+
+
+def test_only_the_first_unknown_event_of_an_object_is_likened_to_those_it_has() -> None:
+    said = refused({f"{TRIGGER}nigthly": NOON, f"{TRIGGER}nihgtly": NOON})
+    assert ["did you mean nightly?" in text for text in said] == [True, False]

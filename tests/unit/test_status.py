@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from channelbeat.core import status
+from channelbeat.core import instants, status
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.news import news
 from channelbeat.core.outcomes import Kind, Outcome, Reason
@@ -153,6 +153,13 @@ def test_a_pause_is_redis_s_to_know(had: str, event: EventFacts, generation: int
 )
 def test_next(events: list[Coming | None], zone: str, text: str | None) -> None:
     assert make(*(EventFacts(f"e{i}", coming=coming) for i, coming in enumerate(events)), zone=zone).get("next") == text
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+def test_next_at_either_end_of_the_calendar_is_told_in_utc_where_the_zone_has_no_time_for_it(zone: str, moment: str) -> None:
+    told = make(EventFacts("e", coming=Coming(at(moment))), zone=zone)["next"]
+    assert told == f"{moment}Z" or instants.parse(told) == at(moment)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from channelbeat.core import reasons, verdicts
+from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import MINUTE
 from channelbeat.core.outcomes import Notice, Sign
 from channelbeat.core.parse import Fault
@@ -24,6 +25,10 @@ SAID = Verdict("True", "Scheduled", "what is due is sent")
 
 def notice(sign: Sign) -> Notice:
     return Notice("default", sign, f"layer 'default': {sign}", NOW)
+
+
+def hindrance(why: Why = Why.CHANNEL_FULL, *, lasts: bool = True) -> Hindrance:
+    return Hindrance("default", "c", why, "channel c is full", lasts)
 
 
 CASES: dict[str, tuple[Case, str, str, str]] = {
@@ -56,6 +61,29 @@ CASES: dict[str, tuple[Case, str, str, str]] = {
     "a layer may take writes again": (replace(GOOD, trouble=notice(Sign.WRITES_REFUSED)), "False/WritesRefused", "True/Accepted", "False/NotStalled"),
     "a layer that is taken stalls": (replace(GOOD, trouble=notice(Sign.TAKEN)), "False/LayerTaken", "True/Accepted", "True/LayerTaken"),
     "a layer that is refused stalls": (replace(GOOD, trouble=notice(Sign.REFUSED)), "False/LayerRefused", "True/Accepted", "True/LayerRefused"),
+    "a full channel may be the load": (replace(GOOD, hindrance=hindrance()), "False/ChannelFull", "True/Accepted", "False/NotStalled"),
+    "a key of another type may be put away": (replace(GOOD, hindrance=hindrance(Why.WRONG_TYPE)), "False/WrongType", "True/Accepted", "False/NotStalled"),
+    "somebody may listen yet": (replace(GOOD, hindrance=hindrance(Why.UNATTENDED)), "False/Unattended", "True/Accepted", "False/NotStalled"),
+    "who is suspended needs no channel": (replace(GOOD, suspended=True, hindrance=hindrance()), "True/Suspended", "True/Accepted", "False/NotStalled"),
+    "a layer's trouble goes before its channel's": (
+        replace(GOOD, trouble=notice(Sign.AWAY), hindrance=hindrance()),
+        "False/LayerAway",
+        "True/Accepted",
+        "False/NotStalled",
+    ),
+    "what waits for a channel is not settled, nor completed": (
+        replace(GOOD, hindrance=hindrance(), settled=False, ahead=False),
+        "False/ChannelFull",
+        "True/Accepted",
+        "False/NotStalled",
+    ),
+    "a full channel that was told stays for a new leader": (
+        replace(GOOD, hindrance=hindrance(lasts=False), before=Verdict("False", "ChannelFull")),
+        "False/ChannelFull",
+        "True/Accepted",
+        "False/NotStalled",
+    ),
+    "a full channel that was not told is not": (replace(GOOD, hindrance=hindrance(lasts=False)), "True/Scheduled", "True/Accepted", "False/NotStalled"),
     "on first sight nobody knows": (replace(GOOD, settled=False), "Unknown/Settling", "True/Accepted", "False/NotStalled"),
     "what was said stays until it is known better": (replace(GOOD, settled=False, before=SAID), "True/Scheduled", "True/Accepted", "False/NotStalled"),
     "a trouble that was told stays, too": (

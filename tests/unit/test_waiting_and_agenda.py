@@ -190,8 +190,43 @@ def test_a_look_that_ends_early_leaves_the_others_waiting() -> None:
     assert tried(waiting, 0) == "b c"
 
 
+def test_a_channel_is_blocked_since_the_first_that_waited_though_each_is_tried() -> None:
+    waiting, (a, b) = waiting_of("", now=0), entries("a b")
+    waiting.add(a, "ch", 1, FULL, 500)
+    for moment in (2_000, 4_000):
+        assert tried(waiting, moment) == "a"
+        assert waiting.blocked() == [("ch", FULL, 500)]  # its answer is not there yet
+        waiting.add(a, "ch", 1, FULL, moment)
+        assert waiting.blocked() == [("ch", FULL, 500)]
+    assert tried(waiting, 6_000) == "a"
+    assert tried(waiting, 7_000) == ""
+    assert waiting.blocked() == []
+    waiting.add(b, "ch", 2, FULL, 8_000)
+    assert waiting.blocked() == [("ch", FULL, 8_000)]
+
+
 def test_forgetting_is_complete() -> None:
     waiting = waiting_of("a b")
     waiting.forget()
+    assert waiting.blocked() == []
     assert waiting.reason("ch") is None
     assert tried(waiting, RETRY) == ""
+
+
+def test_places_that_count_no_more_do_not_pile_up() -> None:
+    agenda, made = agenda_of(a=10, b=20)
+    for moment in range(100_000):
+        agenda.put(made["a"], 1_000 + moment)
+    assert len(agenda) <= 2 * 2 + 1_000
+    assert keys(agenda.due(200_000)) == "b a"
+
+
+def test_the_places_of_entries_that_have_gone_do_not_pile_up() -> None:
+    agenda, _ = agenda_of(a=20, b=20)
+    for _ in range(5_000):
+        passing = Entry("passing")
+        agenda.put(passing, 10)
+        agenda.withdraw(passing)
+        agenda.withdraw(passing)
+    assert len(agenda) <= 2 * 2 + 1_000
+    assert keys(agenda.due(20)) == "a b"

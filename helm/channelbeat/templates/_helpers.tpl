@@ -61,6 +61,16 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
+{{/* Of a length of time, as in 1m30s. */}}
+{{- define "channelbeat.milliseconds" -}}
+{{- $sum := 0 }}
+{{- range regexFindAll "[0-9]+(ms|h|m|s)" . -1 }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- $sum = add $sum (mul (trimSuffix $unit . | int64) (get (dict "h" 3600000 "m" 60000 "s" 1000 "ms" 1) $unit)) }}
+{{- end }}
+{{- $sum }}
+{{- end }}
+
 {{/* Values that contradict each other, each with its cure. */}}
 {{- define "channelbeat.check" -}}
 {{- $values := .Values }}
@@ -78,6 +88,10 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- if and .Values.serviceMonitor.create (not .Values.service.create) }}
 {{- fail "\n\nserviceMonitor.create finds the pods through the Service: set service.create=true\n" }}
+{{- end }}
+{{- $length := include "channelbeat.milliseconds" .Values.lease.duration | float64 }}
+{{- if or (lt $length 1000.0) (lt $length (mulf 2 (include "channelbeat.milliseconds" .Values.lease.renewal | float64))) }}
+{{- fail (printf "\n\nlease.duration is %s and lease.renewal %s, and the operator would refuse to start: make the duration at least 1s, and at least twice the renewal (3s and 1s are good)\n" .Values.lease.duration .Values.lease.renewal) }}
 {{- end }}
 {{- range $name, $layer := .Values.layers }}
 {{- $allowed := $layer.allowedNamespaces | default (list "*") }}

@@ -89,7 +89,7 @@ def fence(text: str) -> Fence | None:
     """A fence as it is stored; None for nothing stored, or nothing that was one."""
     due, _, rest = text.partition(" ")
     hash_, _, code = rest.partition(" ")
-    return Fence(int(due), hash_, code) if due.isdigit() and hash_ else None
+    return Fence(int(due), hash_, code) if due.isdecimal() and hash_ else None
 
 
 def _fence(item: Adopt | Skip | Send) -> str:

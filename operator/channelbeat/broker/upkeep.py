@@ -30,6 +30,7 @@ class Upkeep:
         """Redis is reached by this client from now on, our part of it by these keys."""
         self._redis, self._keys = redis, keys
         self._sweep = redis.register_script(scripts.source("sweep"))
+        self._resume = redis.register_script(scripts.source("resume"))
 
     async def sweep(self) -> Sweep:
         with connect.errors(self.name):
@@ -102,12 +103,7 @@ class Upkeep:
 
     async def resume(self, event: str) -> bool:
         with connect.errors(self.name):
-            async with self._redis.pipeline() as pipe:
-                stats = f"{self._keys.root}stats"
-                pipe.hdel(stats, f"{event} paused")
-                pipe.hdel(stats, f"{event} row")
-                paused, _ = await pipe.execute()
-        return bool(paused)
+            return bool(await self._resume(keys=[f"{self._keys.root}stats"], args=[event]))
 
     async def _now(self) -> Ms:
         second, micro = await self._redis.time()

@@ -1,5 +1,6 @@
 """`channelbeat operator`"""
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from channelbeat.observability import logs
 from channelbeat.observability.address import address
 
 LAYERS = Path("/etc/channelbeat/layers.yaml")
+NAMESPACE = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123
 LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -55,6 +57,9 @@ def command(
     """
     if namespaces and all_namespaces:
         raise UsageError("--namespace and --all-namespaces contradict each other: give one of them")
+    for namespace in namespaces:
+        if not re.fullmatch(NAMESPACE, namespace):
+            raise UsageError(f"--namespace {namespace!r}: a namespace's name has lower case letters, digits and '-' only, and at most 63 of them")
     if lease_duration < SECOND or lease_renewal * 2 > lease_duration:
         raise UsageError("--lease-duration must be at least 1s, and twice --lease-renewal")
     config = app.Config(

@@ -24,11 +24,13 @@ from channelbeat.cluster import access as reaching
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.census import Census
 from channelbeat.cluster.elector import Elector
+from channelbeat.cluster.fault_log import FaultLog
 from channelbeat.cluster.journals import Journals
 from channelbeat.cluster.layer_files import LayerFiles
 from channelbeat.cluster.register import Register
 from channelbeat.cluster.reports import Reporter
 from channelbeat.cluster.requests import Requests
+from channelbeat.cluster.stuck import stuck
 from channelbeat.cluster.watch import Scope, watch
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
@@ -45,8 +47,10 @@ from channelbeat.runtime import Engine, SystemClock
 
 log: Final = logging.getLogger("channelbeat")
 
-HANDS_OVER_WITHIN: Final = 10.0  # seconds; a layer whose Redis hangs must not keep the Lease from others for longer
-TRIGGERS: Final = "the operator is asked by annotation: kubectl annotate beat NAME -n NAMESPACE trigger.channelbeat.dev/EVENT=$(date -u +%FT%TZ)"
+HANDS_OVER_WITHIN: Final = 1.5  # seconds; a layer whose Redis hangs must not keep the Lease, and all other layers, from the next leader
+ENDS_WITHIN: Final = 10.0
+ASIDE: Final[Ms] = 2 * SECOND  # others take it within milliseconds; should none be there, it is taken back
+TRIGGERS: Final = "the operator is asked by annotation: kubectl annotate beat NAME -n NAMESPACE --overwrite trigger.channelbeat.dev/EVENT=$(date -u +%FT%TZ)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class _Operator:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._access = reaching.find(config.kubeconfig, config.context)
-        self._namespaces = (self._access.namespace,) if config.namespaces == () else config.namespaces
+        named = config.namespaces or (self._access.namespace,)
+        self._namespaces = None if config.namespaces is None else tuple(dict.fromkeys(named))
         self._stop = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -113,7 +118,8 @@ class _Operator:
         self._reporter = Reporter(self._api, self._engine, leadership=self._elector, clock=clock, writes_per_second=config.status_writes)
         self._requests = Requests(self._engine, leadership=self._elector, clock=clock, answered=self._reporter.answered, resumed=self._reporter.look)
         self._metrics = Metrics(self._engine, leadership=self._elector, writes=self._reporter.writes, version=__version__)
-        self._register = Register(self._engine.book, self._layers, [self._reporter, self._requests, self._metrics])
+        self._faults = FaultLog()
+        self._register = Register(self._engine.book, self._layers, [self._reporter, self._requests, self._metrics, self._faults])
         self._census = Census(self._api, self._register, namespaces=self._namespaces, selector=config.selector)
         self._health = Health(self._engine.layers, lambda: self._register.complete)
         journals.to += [LogJournal(), self._metrics, self._reporter]
@@ -143,6 +149,7 @@ class _Operator:
         self._begin("requests", self._requests.run())
         self._begin("layer files", self._files.run())
         self._begin("metrics", self._metrics.run())
+        self._begin("lead", self._step_aside_when_stuck())
 
     def _begin(self, name: str, part: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(part, name=name)
@@ -156,6 +163,7 @@ class _Operator:
     async def _elect(self) -> None:
         """Once all has been seen: who leads knows what there is to send."""
         await self._register.completed.wait()
+        self._faults.begin()
         gc.collect()
         gc.freeze()  # what has been read stays: no collection need look at it again
         await self._elector.run()
@@ -189,8 +197,15 @@ class _Operator:
         await self._hand_over()
         for task in self._tasks.values():
             task.cancel()
-        await asyncio.wait(self._tasks.values(), timeout=HANDS_OVER_WITHIN)
+        await asyncio.wait(self._tasks.values(), timeout=ENDS_WITHIN)
         log.info("stopped")
+
+    async def _step_aside_when_stuck(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            if self._elector.valid() and stuck(self._engine.layers(), SystemClock().now()):
+                log.warning("no layer can be reached from here: the lead is offered to another replica")
+                await self._elector.step_aside(ASIDE)
 
     async def _hand_over(self) -> None:
         dispatcher = self._tasks["dispatcher"]

@@ -24,17 +24,18 @@ SETTLES: Final[Ms] = SECOND // 2
 
 def draft(
     object_: Tracked, engine: Engine, troubles: LayerTroubles, tallies: Tallies, known: Mapping[str, Stats], *, now: Ms, passed: Ms
-) -> tuple[Draft, Facts] | None:
-    """`now`: by the clock, `passed`: by the stopwatch. None for a fault of ours, which is told: one schedule stops no other."""
-    try:
-        found = gather(object_.seen, engine, troubles, tallies, known, now=now, passed=passed)
-        had = object_.status(passed)
-        return Draft(had, status.make(had, found, now), tallies), found
-    except Exception:
-        if not object_.stumbled:
-            object_.stumbled = True
-            log.exception("the status of %s cannot be made, for a fault of channelbeat's own: please report it", object_.seen.key)
-        return None
+) -> tuple[Draft, Facts]:
+    """`now`: by the clock, `passed`: by the stopwatch."""
+    found = gather(object_.seen, engine, troubles, tallies, known, now=now, passed=passed)
+    had = object_.status(passed)
+    return Draft(had, status.make(had, found, now), tallies), found
+
+
+def stumbled(object_: Tracked) -> None:
+    """Over it, in an `except`: a fault of ours is told once, and one schedule stops no other."""
+    if not object_.stumbled:
+        object_.stumbled = True
+        log.exception("the status of %s cannot be made, for a fault of channelbeat's own: please report it", object_.seen.key)
 
 
 def turns(found: Facts, has: Mapping[str, Any], now: Ms) -> Ms | None:

@@ -58,11 +58,10 @@ class Elector:
         self._duration, self._renewal, self._deadline = duration, renewal, duration * 2 // 3
         self._changed, self._clock, self._now = changed, clock or SystemClock(), now
         self.holder = ""
-        """Who was last seen to have it; "" for nobody."""
-        self._lost = True
-        self._preceded = False
+        """Last seen; "" for nobody."""
+        self._lost, self._preceded, self._released = True, False, False
+        self._aside: Ms = 0  # until when nothing is taken
         self._valid_until: Ms = 0
-        self._released = False
         self._raw: dict[str, Any] | None = None
         self._sight: Sight | None = None
         self._looked: Ms = 0
@@ -88,10 +87,18 @@ class Elector:
             parts.create_task(self._listen())
             parts.create_task(self._take_part())
 
+    async def step_aside(self, pause: Ms) -> None:
+        """Hand over, and stand for it again after `pause`."""
+        self._aside = self._now() + pause
+        await self._hand_over()
+
     async def release(self) -> None:
         """Hand over, and take it no more; within a second or so, whether the API server answers or not."""
-        led, self._released = not self._lost, True
-        self._lost, self._valid_until = True, 0
+        self._released = True
+        await self._hand_over()
+
+    async def _hand_over(self) -> None:
+        led, self._lost, self._valid_until = not self._lost, True, 0
         if led:
             self._changed()
         try:
@@ -128,8 +135,8 @@ class Elector:
     async def _act(self) -> Ms:
         for _ in range(STEPS):
             now = self._now()
-            if self._released:
-                return now + NEVER
+            if self._released or now < self._aside:
+                return now + NEVER if self._released else self._aside
             patience = NEVER + now if self._trouble.silent else self._patience  # nothing is taken unseen
             decision = lease.decide(self._sight, me=self._me, leading=not self._lost, duration=self._duration, patience=patience, now=now)
             if isinstance(decision, Wait) and now < self._looked + self._renewal:

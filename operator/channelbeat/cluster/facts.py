@@ -2,15 +2,17 @@
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from channelbeat.cluster.layer_troubles import LayerTroubles
+from channelbeat.cluster.layer_troubles import LayerTroubles, Place
 from channelbeat.cluster.ledger import Tallies
 from channelbeat.cluster.register import Seen
+from channelbeat.core.batch import queue_of
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.parse import Fault
+from channelbeat.core.reasons import BLOCKS, Why
 from channelbeat.core.runs import Stats
 from channelbeat.core.schedule import Event, Worker
 from channelbeat.core.status import Coming, EventFacts, Facts, coming
@@ -24,11 +26,18 @@ log: Final = logging.getLogger("channelbeat.status")
 
 _IN_EVENT: Final = re.compile(r"spec\.events\[([0-9]+)\]")
 _NONE: Final = Tally()
+_HINDERED: Final = tuple(f'"reason":"{why}"'.encode() for why in (*BLOCKS.values(), Why.UNATTENDED))
 
 
 def layer_of(seen: Seen) -> str:
     """Empty when it cannot run."""
     return seen.schedule.spec.channel_layer.name if seen.schedule is not None and seen.refusal is None else ""
+
+
+def concerned(seen: Seen, changed: Collection[Place]) -> bool:
+    """Is a change of one of these something to it?"""
+    layer = layer_of(seen)
+    return bool(layer) and (Place(layer) in changed or Place(layer, _target(seen)) in changed)
 
 
 class Statistics:
@@ -88,7 +97,8 @@ def gather(seen: Seen, engine: Engine, troubles: LayerTroubles, tallies: Tallies
         suspended=spec.suspend or all(event.suspend for event in spec.events),
         trouble=troubles.trouble(layer),
         meanwhile=meanwhile(spec.events),
-        settled=settled and (ahead or troubles.steady(layer, passed)),
+        hindrance=troubles.hindrance(Place(layer, _target(seen))),
+        settled=settled and ((ahead and not _hindered(seen)) or troubles.steady(layer, passed)),
         managed=isinstance(spec.worker, Worker),
     )
     return Facts(seen.key, case, events, spec.time_zone)
@@ -111,6 +121,19 @@ def _event(name: str, definition: Definition, next_: Coming | None, tally: Tally
 def _coming(definition: Definition, event: Event, due: Ms | None, now: Ms) -> Coming | None:
     often = event.cron or f"every {durations.text(event.every or 0)}"
     return coming(definition.timetable, often, due, now)
+
+
+def _hindered(seen: Seen) -> bool:
+    """By what was written of it; who begins to lead does not know at once whether it still is."""
+    return any(word in seen.status for word in _HINDERED)
+
+
+def _target(seen: Seen) -> str:
+    """Empty for a group."""
+    spec = seen.schedule.spec if seen.schedule is not None else None
+    if spec is None or spec.channel is None:
+        return ""
+    return spec.channel if spec.delivery == "BestEffort" else queue_of(spec.channel)
 
 
 def _faults(seen: Seen, i: int) -> str:

@@ -53,16 +53,17 @@ Decision: TypeAlias = Step | Wait
 
 
 def read(raw: Mapping[str, Any]) -> Record:
-    """Whatever stands in it: anybody may write a Lease."""
-    spec = raw.get("spec") or {}
-    seconds = spec.get("leaseDurationSeconds")
+    """Whatever stands in it: anybody may write a Lease. What is of another type than it should be is as if it were not there; but a holder
+    is one, whatever its name."""
+    spec, metadata = _object(raw.get("spec")), _object(raw.get("metadata"))
+    seconds, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
     return Record(
-        version=str((raw.get("metadata") or {}).get("resourceVersion") or ""),
+        version=str(metadata.get("resourceVersion") or ""),
         holder=str(spec.get("holderIdentity") or ""),
-        duration=seconds * SECOND if isinstance(seconds, int) and seconds > 0 else None,
+        duration=seconds * SECOND if type(seconds) is int and seconds > 0 else None,
         acquired=str(spec.get("acquireTime") or ""),
         renewed=str(spec.get("renewTime") or ""),
-        transitions=int(spec.get("leaseTransitions") or 0),
+        transitions=transitions if type(transitions) is int else 0,
     )
 
 
@@ -108,19 +109,29 @@ def ours(raw: Mapping[str, Any] | None, me: str, duration: Ms, wall: Ms) -> dict
         "renewTime": moment,
         "leaseTransitions": min(known.transitions + (not renewed), MOST) if known else 0,
     }
-    return {**(raw or {}), "spec": {**((raw or {}).get("spec") or {}), **fields}}
+    return {**(raw or {}), "spec": {**_object((raw or {}).get("spec")), **fields}}
 
 
 def released(raw: Mapping[str, Any], wall: Ms) -> dict[str, Any]:
     """The Lease as its holder leaves it: whoever watches takes it at once, and whoever does not, after a second."""
     moment = micro_time(wall)
     fields = {"holderIdentity": "", "leaseDurationSeconds": 1, "acquireTime": moment, "renewTime": moment}
-    return {**raw, "spec": {**(raw.get("spec") or {}), **fields}}
+    return {**raw, "spec": {**_object(raw.get("spec")), **fields}}
+
+
+def is_one(raw: Mapping[str, Any]) -> bool:
+    """Whether this can be a Lease at all: a proxy, say, may answer anything."""
+    version = _object(raw.get("metadata")).get("resourceVersion")
+    return isinstance(version, str) and version != "" and isinstance(raw.get("spec"), Mapping | None)
 
 
 def micro_time(wall: Ms) -> str:
     """As Kubernetes writes it: `2026-11-21T01:30:00.000000Z`."""
     return instants.to_datetime(wall).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def _object(given: object) -> Mapping[str, Any]:
+    return given if isinstance(given, Mapping) else {}
 
 
 def _same(one: Record | None, other: Record | None) -> bool:

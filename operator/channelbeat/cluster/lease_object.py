@@ -1,4 +1,5 @@
-"""How is one Lease read, written and watched? Each call is bounded; what it means is decided in lease.py."""
+"""How is one Lease read, written and watched? Each call is bounded; what it means is decided in lease.py. An answer that cannot be a Lease,
+or has not the holder who was written into it, is none: ApiUnreachable."""
 
 import asyncio
 import logging
@@ -7,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final
 
+from channelbeat.cluster import lease
 from channelbeat.cluster.api import Api
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.errors import ApiRefused, ApiUnreachable
@@ -30,7 +32,7 @@ class LeaseObject:
     async def get(self) -> dict[str, Any] | None:
         """None: there is none."""
         try:
-            return await self._api.get(self._path, timeout=self._within)
+            return self._lease(await self._api.get(self._path, timeout=self._within))
         except ApiRefused as error:
             if error.status != 404:
                 raise
@@ -39,7 +41,7 @@ class LeaseObject:
     async def create(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """None: there is one already."""
         try:
-            return await self._api.create(self._all, {**body, "metadata": {"name": self._name}}, timeout=self._within)
+            return self._lease(await self._api.create(self._all, {**body, "metadata": {"name": self._name}}, timeout=self._within), of=body)
         except ApiRefused as error:
             if error.status != 409:
                 raise
@@ -48,11 +50,16 @@ class LeaseObject:
     async def replace(self, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """None: it is not as `body` believes it to be, or is gone."""
         try:
-            return await self._api.replace(self._path, body, timeout=self._within)
+            return self._lease(await self._api.replace(self._path, body, timeout=self._within), of=body)
         except ApiRefused as error:
             if error.status not in (404, 409):
                 raise
             return None
+
+    def _lease(self, answer: dict[str, Any], of: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        if not lease.is_one(answer) or (of is not None and lease.read(answer).holder != lease.read(of).holder):
+            raise ApiUnreachable(f"what is answered about {self._path} is no Lease, or not the one that was written: is it an API server that answers?")
+        return answer
 
     async def changes(self) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
         """(ADDED, MODIFIED or DELETED, the Lease), for ever. It may be silent for long, or for good: nothing may rest on it."""
@@ -63,7 +70,7 @@ class LeaseObject:
                 async with aclosing(events):
                     async for kind, raw in events:
                         pause = PAUSE
-                        if kind != "BOOKMARK":
+                        if kind != "BOOKMARK" and lease.is_one(raw):
                             yield kind, raw
             except ApiRefused as error:
                 if not told:

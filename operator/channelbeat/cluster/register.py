@@ -1,13 +1,14 @@
 """What exists, as the API server tells it -> the book, and whoever else wants to know. No I/O: it is called for every change.
 
-An object is known by its uid, its generation and the annotations that ask something of us; what else changes is of no account,
-the status apart. One that is being deleted counts as gone.
+An object is known by its uid, its generation, a checksum of its spec (a store that was put back counts its generations anew) and the
+annotations that ask something of us; what else changes is of no account, the status apart. One that is being deleted counts as gone.
 """
 
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -28,7 +29,8 @@ _NONE: Final[Mapping[str, str]] = {}
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is known of an object. `schedule` None: nothing of it can be read; it is without its `parked` events, whose faults are among
-    `faults`. `refusal`: why a good one cannot run here. `names`: of all its events. `status`: as last seen, in compact JSON."""
+    `faults`. `refusal`: why a good one cannot run here. `names`: of all its events. `status`: as last seen, in compact JSON. `checksum`: of
+    its spec."""
 
     key: str
     uid: str
@@ -41,6 +43,7 @@ class Seen:
     names: tuple[str, ...]
     annotations: Mapping[str, str]
     status: bytes
+    checksum: int = 0
 
     @property
     def runs(self) -> bool:
@@ -85,15 +88,12 @@ class Register:
             return
         known, status = self._seen.get(key), _compact(raw.get("status"))
         asked = _asked(metadata.get("annotations"))
-        if known is not None and (known.uid, known.generation, known.annotations) == (uid, metadata.get("generation", 0), asked):
-            if known.status != status:
-                self._tell(replace(known, status=status))
+        if known is not None and (known.uid, known.generation, known.checksum) == (uid, metadata.get("generation", 0), _checksum(raw)):
+            if (known.annotations, known.status) != (asked, status):
+                self._tell(replace(known, annotations=asked, status=status))
             return
         if known is not None and known.uid != uid:  # deleted and made anew, told in the wrong order or not at all
             self.forget(key, known.uid)
-        if known is not None and (known.uid, known.generation) == (uid, metadata.get("generation", 0)):
-            self._tell(replace(known, annotations=asked, status=status))
-            return
         seen = self._read(raw, key, asked, status)
         self._put(seen)
         self._tell(seen)
@@ -125,7 +125,6 @@ class Register:
 
     def _read(self, raw: Mapping[str, Any], key: str, asked: Mapping[str, str], status: bytes) -> Seen:
         metadata = raw["metadata"]
-        events = (raw.get("spec") or {}).get("events") or ()
         schedule, faults, parked, refused = None, tuple[Fault, ...](), frozenset[str](), None
         try:
             parsed = parse({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": raw.get("spec")})
@@ -143,9 +142,10 @@ class Register:
             parked=parked,
             faults=faults,
             refusal=refused,
-            names=tuple(str(event["name"]) for event in events),
+            names=tuple(_names(raw.get("spec"))),
             annotations=asked,
             status=status,
+            checksum=_checksum(raw),
         )
 
     def _put(self, seen: Seen) -> None:
@@ -165,5 +165,18 @@ def _asked(annotations: Mapping[str, str] | None) -> Mapping[str, str]:
     return found or _NONE
 
 
+def _names(spec: Any) -> Iterator[str]:
+    """Of its events, as far as it is what the API server should have let through."""
+    events = spec.get("events") if isinstance(spec, Mapping) else None
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, Mapping) and isinstance(event.get("name"), str):
+            yield event["name"]
+
+
 def _compact(status: object) -> bytes:
     return json.dumps(status, separators=(",", ":"), sort_keys=True).encode() if status else b""
+
+
+def _checksum(raw: Mapping[str, Any]) -> int:
+    """Of its spec."""
+    return zlib.crc32(json.dumps(raw.get("spec"), sort_keys=True).encode())

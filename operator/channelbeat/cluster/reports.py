@@ -49,11 +49,11 @@ class Reporter:
         self._watch = Stopwatch(clock)
         self._wake = asyncio.Event()
         self._calls = Calls(writes_per_second, self._watch, ended=self._wake.set)
-        self._writer = Writer(api, self._watch, self.writes)
         self._events = Events(api, self.writes)
         self._troubles = LayerTroubles()
         self._statistics = facts.Statistics(engine, self._troubles)
         self._objects: dict[str, Tracked] = {}
+        self._writer = Writer(api, self._watch, self.writes, self._objects.get)
         self._ledger = Ledger(self._objects)
         self._turns = Turns()
         self._unsettled: dict[str, set[str]] = {}  # objects whose layer has to be well before more can be said, by layer
@@ -67,9 +67,7 @@ class Reporter:
             self._objects[seen.key] = Tracked(seen, routine=self._watch.now() + ROUTINE if seen.status else 0)
             self.look(seen.key)
             return
-        before, object_.seen = object_.seen, seen
-        if seen.status == object_.ours:
-            object_.ours = None
+        before = object_.sees(seen)
         if (before.generation, before.refusal, before.annotations) != (seen.generation, seen.refusal, seen.annotations):
             self.look(seen.key)
         elif seen.status != before.status and object_.ours is None and not object_.busy:
@@ -126,7 +124,7 @@ class Reporter:
 
     def _see_who_leads(self) -> None:
         now, led = self._watch.now(), self._leads
-        changed = self._troubles.look(self._engine.layers(), now)
+        changed = self._troubles.look(self._engine.layers(), self._engine.hindrances, now)
         self._leads = self._leadership.valid()
         if self._leadership.lost() and not self._others:
             self._others = True
@@ -134,8 +132,8 @@ class Reporter:
         if self._leads and not led:
             self._take_over(now)
         elif self._leads:
-            for layer in changed:
-                self._want_many(key for key, object_ in self._objects.items() if facts.layer_of(object_.seen) == layer)
+            if changed:
+                self._want_many(key for key, object_ in self._objects.items() if facts.concerned(object_.seen, changed))
             for layer in [layer for layer in self._unsettled if self._troubles.well(layer)]:
                 self._want_many(self._unsettled.pop(layer))
         elif led:
@@ -197,21 +195,21 @@ class Reporter:
     def _decide(self, object_: Tracked, turn: Turn, known: dict[str, Stats]) -> None:
         key, now, passed = object_.seen.key, self._clock.now(), self._watch.now()
         tallies = self._ledger.take(key)
-        drafted = drafting.draft(object_, self._engine, self._troubles, tallies, known, now=now, passed=passed)
-        if drafted is None:
-            return
-        draft, found = drafted
-        if (left := drafting.turns(found, draft.has, now)) is not None:
-            self._want(Turn.SOON, key, passed + left)
-        self._look_when_settled(object_, found)
-        if not draft.patch:
-            return
-        if turn is not Turn.ROUTINE and not draft.urgent:
+        try:
+            draft, found = drafting.draft(object_, self._engine, self._troubles, tallies, known, now=now, passed=passed)
+            if (left := drafting.turns(found, draft.has, now)) is not None:
+                self._want(Turn.SOON, key, passed + left)
+            self._look_when_settled(object_, found)
+            differs, waits = bool(draft.patch), turn is not Turn.ROUTINE and not draft.urgent
+        except Exception:  # noqa: BLE001 - see stumbled
             self._ledger.put_back(key, tallies)
-            self._routine(key)
+            return drafting.stumbled(object_)
+        if not differs:
             return
-        if turn is Turn.ROUTINE:
-            object_.routine = passed + ROUTINE
+        if waits:
+            self._ledger.put_back(key, tallies)
+            return self._routine(key)
+        object_.routine = passed + ROUTINE if turn is Turn.ROUTINE else object_.routine
         self._call(object_, self._write(object_, turn, draft))
 
     def _look_when_settled(self, object_: Tracked, found: Facts) -> None:
@@ -239,11 +237,11 @@ class Reporter:
         self._try_again(object_, turn, await self._writer.clear_up(object_))
 
     def _try_again(self, object_: Tracked, turn: Turn, tallies: Tallies) -> None:
-        """With `tallies`, unless they are of an object that is no more: one of its name may have been made since."""
+        """With `tallies`, unless they are of an object that is no more: of one of its name that was made since, only its status is looked at."""
         key = object_.seen.key
         if self._objects.get(key) is not object_:
-            return
-        if object_.gone:
+            self.look(key)
+        elif object_.gone:
             self.gone(key)
         else:
             self._ledger.put_back(key, tallies)

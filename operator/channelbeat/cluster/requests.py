@@ -16,6 +16,7 @@ from channelbeat.cluster.triggering import Triggering
 from channelbeat.core import requests
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.engine.ports import Clock, Leadership
+from channelbeat.observability import keys
 from channelbeat.runtime import Engine
 
 log: Final = logging.getLogger("channelbeat.requests")
@@ -107,7 +108,7 @@ class Requests:
         for one in asked.misread if sure else ():
             if self._told.get((seen.key, one.event)) != one.text:
                 self._told[seen.key, one.event] = one.text
-                log.warning("resume annotation of event %s/%s: %s", seen.key, one.event, one.text)
+                log.warning("resume annotation of event %s/%s: %s", seen.key, one.event, one.text, extra=keys.of_schedule(seen.key, one.event)._asdict())
 
 
 def _refusal(seen: Seen) -> str | None:

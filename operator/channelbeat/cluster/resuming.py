@@ -17,6 +17,7 @@ from channelbeat.core.requests import Requests
 from channelbeat.core.runs import Stats
 from channelbeat.engine.ports import Clock
 from channelbeat.errors import LayerError, UsageError
+from channelbeat.observability import keys
 from channelbeat.runtime import Engine
 
 log: Final = logging.getLogger("channelbeat.requests")
@@ -104,16 +105,18 @@ class Resuming:
     async def _end(self, one: _Wanted, stats: Stats) -> None:
         if stats.paused is None or not self._is_wanted(one) or not self._is_in_force(one, stats):
             return
-        since = instants.text(stats.paused)
+        since, extra = instants.text(stats.paused), keys.of_schedule(one.key, one.event)._asdict()
         if not requests.ends(one.token, stats.paused):
-            log.info("event %s/%s stays paused: that began at %s, after its resume annotation's %s", one.key, one.event, since, instants.text(one.token))
+            log.info(
+                "event %s/%s stays paused: that began at %s, after its resume annotation's %s", one.key, one.event, since, instants.text(one.token), extra=extra
+            )
             return
         try:
             resumed = await self._engine.resume(one.key, one.event)
         except UsageError:  # it does not run any more: should it again, it is another
             return
         if resumed:
-            log.info("event %s/%s is no longer paused: its annotation ends what began at %s", one.key, one.event, since)
+            log.info("event %s/%s is no longer paused: its annotation ends what began at %s", one.key, one.event, since, extra=extra)
             self._tell(one.key)
 
     def _is_wanted(self, one: _Wanted) -> bool:

@@ -11,10 +11,11 @@ from typing import Final, NamedTuple
 from channelbeat.cluster.register import Seen
 from channelbeat.core import requests
 from channelbeat.core.instants import SECOND, Ms
-from channelbeat.core.outcomes import Reason
+from channelbeat.core.outcomes import Kind, Reason
 from channelbeat.core.requests import Refused, Requests, Trigger
 from channelbeat.engine.ports import Clock, Leadership
 from channelbeat.errors import UsageError
+from channelbeat.observability import keys
 from channelbeat.runtime import Engine
 
 log: Final = logging.getLogger("channelbeat.requests")
@@ -81,7 +82,7 @@ class Triggering:
         except UsageError as error:
             text = requests.answer_text(trigger.value, f"NotSent: {error}")
         except Exception:  # one of them stops no other
-            log.exception("the trigger of %s/%s fails for a fault of channelbeat's own: please report it", seen.key, trigger.event)
+            log.exception("the trigger of %s/%s fails for a fault of channelbeat's own: please report it", seen.key, trigger.event, extra=_keys(seen, trigger))
             text = requests.answer_text(trigger.value, "failed: for a fault of channelbeat's own, which the operator's log tells")
         if not self._leadership.lost():
             self._answer(seen, trigger, text)
@@ -110,9 +111,14 @@ class Triggering:
 
     def _answer(self, seen: Seen, one: Trigger | Refused, text: str) -> None:
         self._answered[seen.key, one.event] = seen.uid, one.value
-        log.info("trigger of event %s/%s: %s", seen.key, one.event, text)
+        level = logging.INFO if text.startswith(f"{requests.shown(one.value)} {Kind.ENQUEUED}") else logging.WARNING
+        log.log(level, "trigger of event %s/%s: %s", seen.key, one.event, text, extra=_keys(seen, one))
         self._tell(seen.key, one.event, text)
 
 
 def _of(seen: Seen, trigger: Trigger) -> tuple[str, int, str]:
     return seen.uid, seen.generation, trigger.value
+
+
+def _keys(seen: Seen, one: Trigger | Refused) -> dict[str, str]:
+    return keys.of_schedule(seen.key, one.event)._asdict()

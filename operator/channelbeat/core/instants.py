@@ -23,11 +23,12 @@ _RFC3339: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:
 
 
 def parse(text: str) -> Ms:
-    """An RFC 3339 moment, which has an offset; ValueError shows one. Below a millisecond is cut off."""
+    """An RFC 3339 moment, which has an offset; ValueError shows one. Below a millisecond is cut off. In UTC, too, its year is one of
+    0001 to 9999: others cannot be written."""
     if _RFC3339.fullmatch(text):
         try:
-            return from_datetime(datetime.fromisoformat(text.upper()))
-        except ValueError:
+            return from_datetime(datetime.fromisoformat(text.upper()).astimezone(UTC))
+        except (ValueError, OverflowError):
             pass
     raise ValueError(f"{text!r} is no moment: write it with its offset, like 2026-11-21T02:30:00Z or 2026-11-21T03:30:00+01:00")
 

@@ -134,9 +134,11 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about a layer that people should know, told when it begins and when it ends; `text` is a sentence."""
+    """Something about a layer that people should know, told when it begins and when it ends; `text` is a sentence. `event`: the
+    key of the one event that it is about."""
 
     layer: str
     sign: Sign
     text: str
     at: Ms
+    event: str = ""

@@ -16,6 +16,9 @@
 | Ready | False | WritesRefused | its Redis takes no writes, for over a minute |
 | Ready | False | LayerTaken | another installation drives the layer, for over a minute |
 | Ready | False | LayerRefused | the layer's Redis or settings cannot be used, for over a minute |
+| Ready | False | ChannelFull | its channel takes nothing more, for over a minute |
+| Ready | False | WrongType | under its channel's key is something else, for over a minute |
+| Ready | False | Unattended | its runs wait, and no worker listens, for over a minute |
 | Ready | Unknown | Settling | it is not known yet where its events stand |
 | WorkersReady | True | NotManaged | the workers are somebody else's |
 | WorkersReady | Unknown | NotManagedYet | `spec.worker` is not acted upon yet |
@@ -29,7 +32,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from channelbeat.core.outcomes import Sign
+from channelbeat.core.outcomes import Reason, Sign
 
 
 class Type(StrEnum):
@@ -56,6 +59,9 @@ class Why(StrEnum):
     WRITES_REFUSED = "WritesRefused"
     LAYER_TAKEN = "LayerTaken"
     LAYER_REFUSED = "LayerRefused"
+    CHANNEL_FULL = "ChannelFull"
+    WRONG_TYPE = "WrongType"
+    UNATTENDED = "Unattended"
     SETTLING = "Settling"
     NOT_MANAGED = "NotManaged"
     NOT_MANAGED_YET = "NotManagedYet"
@@ -68,6 +74,7 @@ TROUBLES: Final[Mapping[Sign, Why]] = {
     Sign.TAKEN: Why.LAYER_TAKEN,
     Sign.REFUSED: Why.LAYER_REFUSED,
 }
+BLOCKS: Final[Mapping[Reason, Why]] = {Reason.CHANNEL_FULL: Why.CHANNEL_FULL, Reason.WRONG_TYPE: Why.WRONG_TYPE}
 ONLY_YOU: Final = frozenset(
     {
         Why.INVALID_SPEC,

@@ -6,6 +6,7 @@
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from channelbeat.core import instants
@@ -17,10 +18,13 @@ RESUME: Final = "resume.channelbeat.dev/"
 ANSWER: Final = 128
 """As long as the status lets an answer be."""
 SHOWN: Final = 40
+AT_MOST: Final = 200
+"""Annotations of one object that are looked at: both kinds, of as many events as a schedule may have."""
 AHEAD: Final[Ms] = 5 * MINUTE
 """A clock may be so far ahead of ours."""
 LATE: Final[Ms] = 5 * SECOND
 """After its time has come, a resume is looked at once more: Redis's clock may be behind ours."""
+_NO_SUCH: Final = "NoSuchEvent: the schedule has none of that name"
 NOW: Final = "annotate with the present time"
 ANEW: Final = "mend it, then annotate anew"
 
@@ -66,12 +70,19 @@ def requests(annotations: Mapping[str, str], said: Mapping[str, str], *, names: 
     """`said`: what the status says was answered, by event. `names`: of all the schedule's events, `parked` of those that have a fault;
     `refusal`: in a word, why none of them runs, None if they do."""
     triggers, refused, resumes, misread = list[Trigger](), list[Refused](), list[Resume](), list[Refused]()
-    for name, value in annotations.items():
-        prefix, event = (TRIGGER, name.removeprefix(TRIGGER)) if name.startswith(TRIGGER) else (RESUME, name.removeprefix(RESUME))
+    near: str | None = None  # of the first that has another name: finding it costs, and the loop is shared with all that is due
+    for number, (name, value) in enumerate(islice(_known_first(annotations, {*names}), AT_MOST + 1)):
+        prefix, event = _parts(name)
         answer, token = said.get(event, "") if prefix == TRIGGER else "", _token(value)
         if token is not None and answer.startswith(f"{shown(value)} "):
             continue
-        why = _fault(event, token, names, parked, refusal)
+        if number == AT_MOST:
+            why: str | None = f"TooMany: {AT_MOST} annotations of a schedule are looked at, not this one nor the rest: remove old ones"
+        else:
+            why = _fault(event, token, names, parked, refusal)
+        if why == _NO_SUCH:
+            near = _near(event, names) if near is None else ""
+            why += near
         if why is not None:
             text = answer_text(value, why)
             if text != answer:
@@ -116,6 +127,22 @@ def may_act(token: Ms, now: Ms) -> bool:
     return token <= now + AHEAD
 
 
+def _parts(name: str) -> tuple[str, str]:
+    """Of an annotation: what is asked for, and of which event."""
+    return (TRIGGER, name.removeprefix(TRIGGER)) if name.startswith(TRIGGER) else (RESUME, name.removeprefix(RESUME))
+
+
+def _known_first(annotations: Mapping[str, str], names: Collection[str]) -> list[tuple[str, str]]:
+    """Those of events that there are: what is left over of others keeps none of them waiting. Else as they are (the API server sorts them), so
+    that each look takes the same ones."""
+    return sorted(annotations.items(), key=lambda one: _parts(one[0])[1] not in names)
+
+
+def _near(event: str, names: Collection[str]) -> str:
+    found = get_close_matches(event, sorted(names), n=1)
+    return f": did you mean {found[0]}?" if found else ""
+
+
 def _token(value: str) -> Ms | None:
     try:
         return instants.parse(value)
@@ -129,8 +156,7 @@ def _fault(event: str, token: Ms | None, names: Collection[str], parked: Collect
     if refusal is not None:
         return f"NotSent: the schedule does not run ({refusal}): see its condition Accepted; {ANEW}"
     if event not in names:
-        near = get_close_matches(event, sorted(names), n=1)
-        return f"NoSuchEvent: the schedule has none of that name{f': did you mean {near[0]}?' if near else ''}"
+        return _NO_SUCH
     if event in parked:
         return f"NotSent: the event has a fault, which the status tells; {ANEW}"
     return None

@@ -172,11 +172,13 @@ def _next(comings: Sequence[Coming], zone: str) -> str:
     if not comings:
         return ""
     due = min(one.due for one in comings)
-    offset = zones.offset(zones.zone(zone), due) // MINUTE
-    if not offset:
+    try:
+        offset = zones.offset(zones.zone(zone), due) // MINUTE
+        shown = instants.text(due + offset * MINUTE)
+    except OverflowError:  # so near the end of the calendar that the zone's clocks have no time for it
         return instants.text(due)
     hours, minutes = divmod(abs(offset), 60)
-    return f"{instants.text(due + offset * MINUTE)[:-1]}{'+' if offset > 0 else '-'}{hours:02}:{minutes:02}"
+    return f"{shown[:-1]}{'+' if offset > 0 else '-'}{hours:02}:{minutes:02}" if offset else shown
 
 
 def _pressing(status: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from channelbeat.core import instants
 from channelbeat.core.checks import listed
+from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.outcomes import Notice
 from channelbeat.core.parse import Fault
-from channelbeat.core.reasons import ONLY_YOU, TROUBLES, Type, Why
+from channelbeat.core.reasons import BLOCKS, ONLY_YOU, TROUBLES, Type, Why
 from channelbeat.core.refusal import Refusal
 from channelbeat.core.schedule import Event, Missed
 from channelbeat.core.timing import durations
@@ -25,7 +26,7 @@ MESSAGE: Final = 2_048
 CONDITIONS: Final = 16
 
 
-_STAYS: Final = frozenset({Why.SCHEDULED, Why.COMPLETED, *TROUBLES.values()})
+_STAYS: Final = frozenset({Why.SCHEDULED, Why.COMPLETED, *TROUBLES.values(), *BLOCKS.values(), Why.UNATTENDED})
 """Said of Ready before, these hold until it is known better."""
 _UNTIL: Final[Mapping[Why, str]] = {
     Why.LAYER_AWAY: "nothing is sent until it does: see that it runs, and that the operator's pod reaches it",
@@ -46,8 +47,8 @@ class Verdict(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Case:
     """What is judged. `invalid`: no event can be read; `faults` are then the spec's, else those of its events. `paused`: names of events.
-    `trouble`: of its layer, once it has lasted; `meanwhile`: what becomes of what falls due during it. `settled`: it is known where its
-    events stand; `ahead`: one is due again. `managed`: it has a `spec.worker`. `before`: what was said of Ready, of this generation."""
+    `trouble`: of its layer, once it has lasted; `meanwhile`: what becomes of what falls due during it; `hindrance`: of its channel. `settled`: it is known
+    where its events stand; `ahead`: one is due again. `managed`: it has a `spec.worker`. `before`: what was said of Ready, of this generation."""
 
     generation: int
     invalid: bool = False
@@ -57,6 +58,7 @@ class Case:
     suspended: bool = False
     trouble: Notice | None = None
     meanwhile: str = ""
+    hindrance: Hindrance | None = None
     settled: bool = True
     ahead: bool = True
     managed: bool = False
@@ -138,6 +140,16 @@ def trouble(case: Case) -> Verdict | None:
     return Verdict("False", reason, f"{case.trouble.text}; {_UNTIL[reason]}. {_capital(case.meanwhile)}")
 
 
+def hindered(case: Case) -> Verdict | None:
+    """The layer is well, and the channel is not."""
+    hindrance, before = case.hindrance, case.before
+    if hindrance is None:
+        return None
+    if hindrance.lasts:
+        return Verdict("False", hindrance.why, hindrance.text)
+    return before if before is not None and before.reason == hindrance.why else None
+
+
 def settling(case: Case) -> Verdict | None:
     """What was said stays, if it may; an edit is another matter."""
     if case.settled:
@@ -153,7 +165,8 @@ def completed(case: Case) -> Verdict | None:
 
 
 Check: TypeAlias = Callable[[Case], Verdict | None]
-READY: Final[Sequence[Check]] = (unaccepted, paused, suspended, trouble, settling, completed, lambda _: Verdict("True", Why.SCHEDULED, "what is due is sent"))
+SCHEDULED: Final = Verdict("True", Why.SCHEDULED, "what is due is sent")
+READY: Final[Sequence[Check]] = (unaccepted, paused, suspended, trouble, hindered, settling, completed, lambda _: SCHEDULED)
 ACCEPTED: Final[Sequence[Check]] = (unaccepted, lambda _: Verdict("True", Why.ACCEPTED, "the spec can be run"))
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from channelbeat.core import envelope, instants
 from channelbeat.core.batch import Fence
 from channelbeat.core.definition import Definition
+from channelbeat.core.hindrances import held
 from channelbeat.core.instants import DAY, Ms
 from channelbeat.core.outcomes import Reason
 
@@ -77,7 +78,7 @@ def explain(
         facts["due"] = instants.text(due)
         sentences = _of(definition, fence, log, due, now, facts)
     if waiting is not None and fence is not None and definition.timetable.latest(fence.due, now) is not None:
-        sentences.append(f"It is held back now: {_held(definition, waiting)}.")
+        sentences.append(f"It is held back now: {held(definition.channel, waiting, tracked=definition.policy is not None)}.")
         facts["held"] = str(waiting)
     return Explanation(tuple(sentences), facts)
 
@@ -148,16 +149,3 @@ def _neighbours(definition: Definition, at: Ms) -> list[str]:
     named += [f"the next is {instants.text(after.due)}"] if after is not None else ["there will be no more"]
     suspended = " It is suspended." if definition.suspended else ""
     return [f"Of its due times {' and '.join(named)}.{suspended}"]
-
-
-def _held(definition: Definition, reason: Reason) -> str:
-    tracked = definition.policy is not None
-    channel = f"{'the queue of ' if tracked else ''}channel {definition.channel}"
-    match reason:
-        case Reason.CHANNEL_FULL:
-            cure = "start or add workers" if tracked else "start or add workers, or raise the layer's capacity"
-            return f"{channel} is full; {cure}"
-        case Reason.WRONG_TYPE:
-            return f"the key of {channel} holds something that is no {'queue' if tracked else 'channel'}; delete or rename that key"
-        case _:
-            return str(reason)

@@ -16,11 +16,12 @@ from channelbeat.errors import UsageError
 
 
 class Unreadable(UsageError):
-    """The text is no YAML. `line` counts from 1 in the whole stream; the message has it too."""
+    """The text is no YAML. `line` counts from 1 in the whole stream, and `column` in the line (0: not known); the message has the line, and
+    may have some of the text."""
 
-    def __init__(self, line: int, what: str) -> None:
+    def __init__(self, line: int, what: str, column: int = 0) -> None:
         super().__init__(f"line {line}: {what}")
-        self.line = line
+        self.line, self.column = line, column
 
 
 def compose(body: str, line: int = 1) -> tuple[int, Any]:
@@ -74,7 +75,8 @@ class _Builder:
             return self._where(first), value
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise Unreadable(self._line + (mark.line if mark else 0), f"{error.problem}; {_cure(error.problem or '')}") from None
+            line, column = (mark.line, mark.column + 1) if mark else (0, 0)
+            raise Unreadable(self._line + line, f"{error.problem}; {_cure(error.problem or '')}", column) from None
         finally:
             self._parser.dispose()
 
@@ -154,7 +156,7 @@ class _Builder:
         return self._line + int(event.start_mark.line)
 
     def _unreadable(self, event: Any, what: str) -> Unreadable:
-        return Unreadable(self._where(event), what)
+        return Unreadable(self._where(event), what, int(event.start_mark.column) + 1)
 
 
 def _cure(problem: str) -> str:

@@ -17,7 +17,7 @@ from channelbeat.documents.notation import Unreadable, compose
 class Document:
     """One object, in the `number`th document of its stream, which begins at `line`; `item` is its place in a List, like `items[3]`.
 
-    `problem` says why the document cannot be read; `value` is None then.
+    `problem` says why the document cannot be read; `value` is None then, and `line` and `column` (0: not known) are where.
     """
 
     number: int
@@ -25,6 +25,7 @@ class Document:
     value: Any = None
     item: str = ""
     problem: str = ""
+    column: int = 0
 
 
 def text(data: bytes) -> str:
@@ -47,7 +48,7 @@ def read(stream: str) -> Iterator[Document]:
                     yield from _opened(Document(number, at, value))
         except Unreadable as error:
             number += 1
-            yield Document(number, error.line, problem=str(error))
+            yield Document(number, error.line, problem=str(error), column=error.column)
 
 
 def _pieces(stream: str) -> Iterator[tuple[int, str]]:

@@ -3,12 +3,16 @@
 import heapq
 from collections.abc import Iterator
 from itertools import count
+from typing import Final
 
 from channelbeat.core.definition import Definition
 from channelbeat.core.instants import Ms
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Reason
 from channelbeat.core.steps import Step
+
+SPARE: Final = 1_000
+"""Places that count no more may be as many as those that do, and this many more."""
 
 
 class Entry:
@@ -19,7 +23,7 @@ class Entry:
     (EDITED) since it was last settled, so that nothing before `since` is made up for, though it may look as it did.
     """
 
-    __slots__ = ("begun", "broken", "current", "cursor", "key", "parked", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
+    __slots__ = ("begun", "broken", "current", "cursor", "key", "parked", "placed", "settled", "since", "told", "turn", "unanswered", "upcoming", "wanted")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -34,7 +38,8 @@ class Entry:
         self.unanswered: tuple[Step, ...] = ()
         self.upcoming: Occurrence | None = None
         self.told: Ms = 0  # held back has been told up to this due time
-        self.turn = 0  # of its place on the agenda; an older place counts no more
+        self.placed = False  # on the agenda
+        self.turn = 0  # of its place there; an older place counts no more
 
 
 class Agenda:
@@ -43,23 +48,37 @@ class Agenda:
     def __init__(self) -> None:
         self._heap: list[tuple[Ms, int, int, Entry]] = []
         self._serial = count()
+        self._stale = 0  # places that count no more
+
+    def __len__(self) -> int:
+        """Of places, those that count no more among them."""
+        return len(self._heap)
 
     def put(self, entry: Entry, at: Ms) -> None:
-        entry.turn += 1
+        self.withdraw(entry)
+        entry.placed = True
         heapq.heappush(self._heap, (at, next(self._serial), entry.turn, entry))
 
     def withdraw(self, entry: Entry) -> None:
         entry.turn += 1
+        if entry.placed:
+            entry.placed = False
+            self._stale += 1
+            if 2 * self._stale > len(self._heap) + SPARE:
+                self._heap = [place for place in self._heap if place[3].turn == place[2]]
+                heapq.heapify(self._heap)
+                self._stale = 0
 
     def first(self) -> Ms | None:
         """When the next entry fires."""
         while self._heap and self._heap[0][3].turn != self._heap[0][2]:
             heapq.heappop(self._heap)
+            self._stale -= 1
         return self._heap[0][0] if self._heap else None
 
     def due(self, now: Ms) -> Iterator[Entry]:
         """Take off what fires by `now`, earliest first."""
         while (at := self.first()) is not None and at <= now:
             entry = heapq.heappop(self._heap)[3]
-            entry.turn += 1
+            entry.turn, entry.placed = entry.turn + 1, False
             yield entry

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from channelbeat.core.definition import Definition
+from channelbeat.core.hindrances import Hindrance, blocked, unattended
 from channelbeat.engine.lane import Lane
 from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 from channelbeat.engine.stores import Stores
@@ -15,7 +16,7 @@ class _Service:
     """A lane and its upkeep."""
 
     def __init__(self, lane: Lane, upkeep: Upkeep) -> None:
-        self.lane, self._upkeep = lane, upkeep
+        self.lane, self.upkeep = lane, upkeep
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -25,7 +26,7 @@ class _Service:
         """Until `stop`: then the lane ends its turn and gives up its lead. Either's failure is both's end."""
         name = self.lane.broker.name
         lane = asyncio.create_task(self.lane.run(), name=f"layer {name}")
-        upkeep = asyncio.create_task(self._upkeep.run(), name=f"upkeep of layer {name}")
+        upkeep = asyncio.create_task(self.upkeep.run(), name=f"upkeep of layer {name}")
         stop = asyncio.create_task(self._stop.wait(), name=f"end of layer {name}")
         try:
             # not gather, which would cut a turn short when we are cancelled, and leave its batches unanswered
@@ -34,7 +35,7 @@ class _Service:
                 task.result()
         finally:
             stop.cancel()
-            self._upkeep.stop()  # first, because a lane closes its broker; what is cut short here can be done again
+            self.upkeep.stop()  # first, because a lane closes its broker; what is cut short here can be done again
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
             self.lane.stop()
@@ -67,7 +68,10 @@ class Dispatcher:
 
     def drop(self, name: str) -> None:
         """A layer less: its lane ends its turn and gives up its lead. What it was asked to trigger is withdrawn."""
-        del self._services[name], self.lanes[name]
+        dropped = self._services.pop(name)
+        del self.lanes[name]
+        if all(service is not dropped for _, service in self._tasks.values()):
+            dropped.lane.withdraw()  # it has not begun, and never will
         for its, service in self._tasks.values():
             if its == name:
                 self._stores.leave(name)
@@ -89,6 +93,12 @@ class Dispatcher:
         self._complete = True
         for lane in self.lanes.values():
             lane.complete()
+
+    def hindrances(self) -> list[Hindrance]:
+        """Of the channels of layers that we lead; where a queue has two, the later one says more."""
+        led = [(name, service) for name, service in self._services.items() if service.lane.leading]
+        full = [blocked(name, *one) for name, service in led for one in service.lane.waiting.blocked()]
+        return full + [unattended(name, *one) for name, service in led for one in service.upkeep.unattended.items()]
 
     def wake(self) -> None:
         """Something that matters to all may have changed, such as the leadership."""

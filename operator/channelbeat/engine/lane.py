@@ -14,9 +14,10 @@ from channelbeat.core.definition import Definition
 from channelbeat.core.instants import DAY, SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
-from channelbeat.core.outcomes import Notice, Outcome, Reason
+from channelbeat.core.outcomes import Notice, Outcome
+from channelbeat.engine import undecided
 from channelbeat.engine.lead import Lead
-from channelbeat.engine.notices import Notices
+from channelbeat.engine.notices import Notices, stumbled
 from channelbeat.engine.ports import Broker, Clock, Journal, Leadership
 from channelbeat.engine.roster import Roster
 from channelbeat.engine.sender import Sender
@@ -30,6 +31,7 @@ from channelbeat.errors import LayerError, StoreChanged
 AT_LEAST_EVERY: Final[Ms] = SECOND
 """A lane never sleeps longer, so that it sees the clock step."""
 RETRY: Final[Ms] = SECOND // 2
+FAULT_RETRY: Final[Ms] = 5 * SECOND
 TOUCH: Final[Ms] = 10 * SECOND
 """A layer is touched at least this often: its store stays ours, and one that was wiped is noticed."""
 
@@ -38,14 +40,16 @@ class Lane:
     """`known` tells of an event's key whether it exists, unreadable or not; once `complete`, others have vanished."""
 
     def __init__(self, broker: Broker, *, journal: Journal, clock: Clock, leadership: Leadership, stores: Stores, known: Callable[[str], bool]) -> None:
-        self._broker, self._clock, self._stores = broker, clock, stores
+        self.broker, self._clock, self._stores = broker, clock, stores
         self._lead = Lead(broker, leadership, stores)
         self._roster = Roster()
+        self.waiting = self._roster.waiting
         submission = Submission(broker, journal, clock, leadership)
         self._submission = submission
         self._settler = Settler(broker, self._roster, submission, journal, clock)
         self._sender = Sender(broker, self._roster, submission, journal, clock)
-        self._triggers = Triggers(broker, submission, journal, clock)
+        self._triggers = triggers = Triggers(broker, submission, journal, clock)
+        self.withdraw = triggers.withdraw  # of one that is never to run: whoever waits for a trigger is told
         self._vanished = Vanished(broker, self._roster, submission, known)
         self._wake = asyncio.Event()
         self.led = asyncio.Event()
@@ -58,10 +62,6 @@ class Lane:
         self._retry: Ms | None = None
         self._touch: Ms = 0
         self._scan: Ms = 0
-
-    @property
-    def broker(self) -> Broker:
-        return self._broker
 
     def put(self, definition: Definition) -> None:
         self._roster.put(definition, self.now())
@@ -84,14 +84,9 @@ class Lane:
         self._wake.set()
         return self._triggers.ask(definition, token)
 
-    def waits(self, definition: Definition) -> Reason | None:
-        """Why the event's channel takes nothing now, None if it does."""
-        return self._roster.waiting.reason(definition.target)
-
     def definition(self, key: str) -> Definition | None:
         """The event as it runs, None if it does not."""
-        entry = self._roster.entries.get(key)
-        return entry.current if entry is not None else None
+        return entry.current if (entry := self._roster.entries.get(key)) is not None else None
 
     @property
     def leading(self) -> bool:
@@ -105,7 +100,7 @@ class Lane:
     def use(self, settings: LayerSettings) -> None:
         """Reach the layer by these settings from the next turn on."""
         self._settings = settings
-        self._stores.leave(self._broker.name)
+        self._stores.leave(self.broker.name)
         self._wake.set()
 
     def wake(self) -> None:
@@ -114,8 +109,11 @@ class Lane:
 
     def upcoming(self, key: str) -> Occurrence | None:
         """The event's next occurrence, None if there is none or it is not known yet."""
-        entry = self._roster.entries.get(key)
-        return entry.upcoming if entry is not None else None
+        return entry.upcoming if (entry := self._roster.entries.get(key)) is not None else None
+
+    def undecided(self, key: str) -> Occurrence | None:
+        """The event's first occurrence that nothing has become of, as far as it is known."""
+        return undecided.first(self._roster, key)
 
     @property
     def resting(self) -> bool:
@@ -124,7 +122,7 @@ class Lane:
 
     def now(self) -> Ms:
         """The earlier of our clock and Redis's, so that a clock that runs ahead neither sends early nor calls anything missed."""
-        ours, redis = self._clock.now(), self._broker.now()
+        ours, redis = self._clock.now(), self.broker.now()
         return ours if redis is None else min(ours, redis)
 
     def stop(self) -> None:
@@ -138,16 +136,19 @@ class Lane:
                 await self._turn()
             except LayerError as error:
                 self._trouble(error)
+            except Exception as fault:  # noqa: BLE001 - of ours, or something in this Redis that we cannot read: the other layers go on
+                self._trouble(stumbled(self.broker.name, fault))
+                self._retry = self._clock.now() + FAULT_RETRY
             self.turned = self._clock.now()
             if not self._stopping:
                 await self._sleep()
             self._wake.clear()
         if self._lead.held:
             with suppress(LayerError):
-                await self._broker.resign()
+                await self.broker.resign()
         self._triggers.withdraw()
         self._lead.let_go()
-        await self._broker.close()
+        await self.broker.close()
 
     async def _sleep(self) -> None:
         until = self._next()
@@ -182,7 +183,7 @@ class Lane:
         if self._settings is not None:
             settings, self._settings = self._settings, None
             try:
-                await self._broker.use(settings)
+                await self.broker.use(settings)
             finally:
                 self._lead.let_go()
             self._notices.forget()
@@ -211,7 +212,7 @@ class Lane:
         self._scan = 0  # a tombstone may be among what the store has lost
         if verdict is Verdict.WIPED:
             self._triggers.wiped()
-        self._notices.led(verdict, self._broker.evicting, self._broker.now() or 0)
+        self._notices.led(verdict, self.broker.evicting, self.broker.now() or 0)
         return True
 
     def _trouble(self, error: LayerError) -> None:
@@ -228,7 +229,7 @@ class Lane:
             self._notices.trouble(error)
 
     def _well(self) -> None:
-        self._stores.claim(self._broker.generation, self._broker.name)
+        self._stores.claim(self.broker.generation, self.broker.name)
         self._notices.well()
         for key, fault in self._roster.faults.items():
             self._notices.set_aside(key, fault)

@@ -6,11 +6,17 @@ from channelbeat.core.batch import Verdict
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.outcomes import Notice, Sign
 from channelbeat.engine.ports import Clock, Journal
-from channelbeat.errors import LayerError, LayerTaken, Stale, Unreachable, WritesRefused
+from channelbeat.errors import LayerError, LayerRefused, LayerTaken, Stale, Unreachable, WritesRefused
 
 SKEW: Final[Ms] = SECOND
 
 _SIGNS: Final[dict[type[LayerError], Sign]] = {Unreachable: Sign.AWAY, WritesRefused: Sign.WRITES_REFUSED, LayerTaken: Sign.TAKEN, Stale: Sign.TAKEN}
+
+
+def stumbled(layer: str, fault: Exception) -> LayerError:
+    """As an error of the layer: it is tried again."""
+    brief = f"{type(fault).__name__}: {fault}"
+    return LayerRefused(f"layer {layer!r}: channelbeat stumbles over what is in its Redis, or over a fault of its own ({brief}): please report it")
 
 
 class Notices:
@@ -20,8 +26,8 @@ class Notices:
         self.ailment: Notice | None = None
         """What keeps the layer from being sent to, and since when; None if nothing does, or somebody else leads."""
 
-    def tell(self, sign: Sign, text: str) -> None:
-        self._journal.tell(Notice(self._layer, sign, f"layer {self._layer!r}: {text}", self._clock.now()))
+    def tell(self, sign: Sign, text: str, event: str = "") -> None:
+        self._journal.tell(Notice(self._layer, sign, f"layer {self._layer!r}: {text}", self._clock.now(), event))
 
     def trouble(self, error: LayerError) -> None:
         sign = next((sign for kind, sign in _SIGNS.items() if isinstance(error, kind)), Sign.REFUSED)
@@ -54,4 +60,4 @@ class Notices:
             )
 
     def set_aside(self, event: str, fault: str) -> None:
-        self.tell(Sign.FAULT, f"event {event} is set aside until it is edited, for a fault of channelbeat's own ({fault}): please report it")
+        self.tell(Sign.FAULT, f"event {event} is set aside until it is edited, for a fault of channelbeat's own ({fault}): please report it", event)

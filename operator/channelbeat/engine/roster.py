@@ -22,6 +22,7 @@ class _Change(NamedTuple):
     definition: Definition | None
     parked: bool
     since: Ms
+    remembered: bool = False  # by the store
 
 
 class Roster:
@@ -46,6 +47,10 @@ class Roster:
         """The event has gone."""
         self._changes[key] = _Change(None, False, since)
 
+    def bury(self, key: str, since: Ms) -> None:
+        """The store remembers an event that nobody knows."""
+        self._changes[key] = _Change(None, False, since, remembered=True)
+
     def park(self, key: str, since: Ms) -> None:
         """The event cannot run as it is; its place is kept."""
         self._changes[key] = _Change(None, True, since)
@@ -59,11 +64,11 @@ class Roster:
     def _take_in(self, key: str, change: _Change) -> None:
         entry = self.entries.get(key)
         if entry is None:
-            if change.parked:
-                return
+            if change.definition is None and not change.remembered:
+                return  # nothing of it has been asked; should the store remember it, it is found there once everything is settled
             entry = self.entries[key] = Entry(key)
         definition = change.definition
-        if change.parked and entry.current is None:
+        if definition is None and entry.current is None and (change.parked or (entry.wanted is not None and _untouched(entry))):
             self.unsettled.pop(key, None)
             del self.entries[key]
         elif change.parked:
@@ -137,3 +142,8 @@ class Roster:
             if at >= now - REPLAYED:
                 found[key].append(occurrence)
         return dict(found)
+
+
+def _untouched(entry: Entry) -> bool:
+    """Nothing was read or asked of the store for it, as far as we know: it came while another led, or just now."""
+    return not entry.parked and entry.cursor is None and not entry.unanswered

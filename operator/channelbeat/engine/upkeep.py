@@ -32,7 +32,8 @@ class Upkeep:
         self._led: Ms = 0
         self._next: Ms = 0
         self._look: Ms = 0
-        self._unattended = frozenset[str]()
+        self.unattended: dict[str, str] = {}
+        """Channels that nobody listens on, with what was told of each then."""
         self._faults = set[str]()
         self._stopping = False
         self._wake = asyncio.Event()
@@ -94,7 +95,7 @@ class Upkeep:
         self._journal.finished(runs)
         for run in runs:
             if run.paused:
-                self._tell(Sign.PAUSED, self._paused(run))
+                self._tell(Sign.PAUSED, self._paused(run), run.event)
         if len(runs) >= READ_AT_ONCE:
             self._next = self._clock.now()
 
@@ -115,14 +116,18 @@ class Upkeep:
             return
         found = await self._broker.unattended()
         self._look = now + LOOK
-        for channel in sorted(found.keys() - self._unattended):
+        before, self.unattended = self.unattended, {}
+        for channel in sorted(found):
+            if channel in before:
+                self.unattended[channel] = before[channel]
+                continue
             runs = "1 run waits" if found[channel] == 1 else f"{found[channel]:,} runs wait"
             text = (
                 f"layer {self._broker.name!r}: {runs} in channel {channel} and no runworker of channelbeat listens on it: "
                 'put "channelbeat.worker" before "channels" in INSTALLED_APPS, and see that its workers run and use this Redis and prefix'
             )
+            self.unattended[channel] = text
             self._tell(Sign.UNATTENDED, text)
-        self._unattended = frozenset(found)
 
-    def _tell(self, sign: Sign, text: str) -> None:
-        self._journal.tell(Notice(self._broker.name, sign, text, self._clock.now()))
+    def _tell(self, sign: Sign, text: str, event: str = "") -> None:
+        self._journal.tell(Notice(self._broker.name, sign, text, self._clock.now(), event))

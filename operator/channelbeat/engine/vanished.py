@@ -25,7 +25,7 @@ class Vanished:
             if key in self._roster.entries or self._known(key):
                 continue
             if fence.hash != TOMBSTONE:
-                self._roster.remove(key, now)
+                self._roster.bury(key, now)
             elif fence.due < now - KEPT:
                 old.append(key)
         for start in range(0, len(old), BATCH):

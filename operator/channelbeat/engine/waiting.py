@@ -17,10 +17,10 @@ RETRY: Final[Ms] = SECOND
 
 
 class _Blocked:
-    __slots__ = ("asked", "entries", "heap", "reason", "room", "turns")
+    __slots__ = ("asked", "entries", "heap", "reason", "room", "since", "turns")
 
-    def __init__(self, reason: Reason, asked: Ms) -> None:
-        self.reason, self.asked, self.room, self.turns = reason, asked, 0, 0
+    def __init__(self, reason: Reason, asked: Ms, since: Ms) -> None:
+        self.reason, self.asked, self.since, self.room, self.turns = reason, asked, since, 0, 0
         self.heap: list[tuple[Ms, int, Entry]] = []
         self.entries = set[Entry]()
 
@@ -28,6 +28,7 @@ class _Blocked:
 class Waiting:
     def __init__(self) -> None:
         self._channels: dict[str, _Blocked] = {}
+        self._asked: dict[str, _Blocked] = {}  # with the last event that waited, so that it may be over
         self._serial = count()
 
     def reason(self, channel: str | None) -> Reason | None:
@@ -35,9 +36,16 @@ class Waiting:
         blocked = self._channels.get(channel) if channel is not None else None
         return blocked.reason if blocked is not None else None
 
+    def blocked(self) -> list[tuple[str, Reason, Ms]]:
+        """The channels that take nothing, as far as is known: why, and since when."""
+        return [(channel, blocked.reason, blocked.since) for channel, blocked in (self._asked | self._channels).items()]
+
     def add(self, entry: Entry, channel: str, due: Ms, reason: Reason, now: Ms) -> None:
         """`entry` waits for `channel` since its occurrence of `due`; nothing changes if it waits already."""
-        blocked = self._channels.setdefault(channel, _Blocked(reason, now))
+        blocked = self._channels.get(channel)
+        if blocked is None:
+            was = self._asked.pop(channel, None)
+            blocked = self._channels[channel] = _Blocked(reason, now, was.since if was is not None else now)
         blocked.reason = reason
         if entry not in blocked.entries:
             blocked.entries.add(entry)
@@ -51,6 +59,7 @@ class Waiting:
 
     def take(self, now: Ms) -> Iterator[tuple[Entry, Ms | None]]:
         """Take off the entries whose turn it is to be tried again, each with the due time at which the next one's turn would be."""
+        self._asked.clear()
         for channel, blocked in list(self._channels.items()):
             if blocked.room == 0 and now - blocked.asked < RETRY and now >= blocked.asked:
                 continue
@@ -62,7 +71,7 @@ class Waiting:
                 yield entry, blocked.heap[0][0] if blocked.heap else None
             blocked.room = 0
             if not blocked.heap:
-                del self._channels[channel]
+                self._asked[channel] = self._channels.pop(channel)
 
     def spare(self, channel: str | None) -> None:
         """The entry just taken asks nothing of the channel: another has its turn."""
@@ -75,4 +84,5 @@ class Waiting:
 
     def forget(self) -> None:
         """Everything will be planned anew."""
+        self._asked.clear()
         self._channels.clear()

@@ -32,7 +32,7 @@ class Health:
         stuck = [name for name, age in ages.items() if age >= PATIENCE]
         body = [f"layer {name!r}: its loop has not turned for {ages[name]:.0f} s; this process hangs, and is to be restarted" for name in stuck] or ["ok"]
         if "verbose" in ask.query:
-            body = [*(_line(layer, ages[layer.name]) for layer in layers), *body]
+            body = [_leads(layers), *(_line(layer, ages[layer.name]) for layer in layers), *body]
         return Page("\n".join(body) + "\n", status=503 if stuck else 200)
 
     async def readyz(self, _: Ask) -> Page:
@@ -51,8 +51,16 @@ class Health:
         return now - since
 
 
+def _leads(layers: Sequence[LayerState]) -> str:
+    """A layer ails only where it is to be led, so who cannot reach one is not taken for somebody who waits."""
+    leads = any(layer.leading or layer.ailment is not None for layer in layers)
+    return "this replica leads" if leads else "this replica does not lead: it is ready to"
+
+
 def _line(layer: LayerState, age: float) -> str:
-    """`layer default: leads with epoch 3, was seen to turn 2 s ago`."""
-    leads = f"leads with epoch {layer.epoch}" if layer.leading else "does not lead"
-    ails = f"; {layer.ailment.sign}: {masked(layer.ailment.text)}" if layer.ailment is not None else ""
-    return f"layer {layer.name}: {leads}, was seen to turn {age:.0f} s ago{ails}"
+    """`layer default: sends with epoch 3, was seen to turn 2 s ago`."""
+    if layer.ailment is not None:
+        how = f"cannot send: {layer.ailment.sign}: {masked(layer.ailment.text)}"
+    else:
+        how = f"sends with epoch {layer.epoch}" if layer.leading else "is not sent to from here"
+    return f"layer {layer.name}: {how}; its loop was seen to turn {age:.0f} s ago"

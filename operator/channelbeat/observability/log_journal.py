@@ -60,15 +60,13 @@ class LogJournal:
     def tell(self, notice: Notice) -> None:
         level = logging.INFO if notice.sign is Sign.LEADING else logging.WARNING
         if self._may(level, _NOTICES, notice.sign, 1):
-            log.log(level, "%s", notice.text, extra={"layer": notice.layer, "sign": notice.sign})
+            log.log(level, "%s", notice.text, extra={"layer": notice.layer, "sign": notice.sign} | _names(notice.event))
 
     def finished(self, runs: Sequence[Finished]) -> None:
         for run in runs:
             level = _ENDS.get(run.state, logging.WARNING)
             if self._may(level, _RUNS, run.state, 1):
-                names = keys.of_event(run.event)
-                extra = {key: value for key, value in names._asdict().items() if value} | {"run": run.run, "outcome": run.state}
-                log.log(level, "%s", _ending(run), extra=extra)
+                log.log(level, "%s", _ending(run), extra=_names(run.event) | {"run": run.run, "outcome": run.state})
 
     def _once_a_minute(self, outcome: Outcome) -> Outcome | None:
         """With all that were not told since the last; None if this is one of them."""
@@ -143,6 +141,11 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         "latenessMs": outcome.lateness,
         "count": outcome.count,
     }
+
+
+def _names(event: str) -> dict[str, Any]:
+    """Of an event's key, or of nothing."""
+    return {key: value for key, value in keys.of_event(event)._asdict().items() if value}
 
 
 def _ending(run: Finished) -> str:

@@ -57,7 +57,7 @@ class Metrics(Collector):
             self._tallies.ended(run)
 
     def seen(self, known: Known) -> None:
-        self._tallies.seen(known.key, faulty=bool(known.faults) or known.refusal is not None)
+        self._tallies.seen(known.key, known.names, faulty=bool(known.faults) or known.refusal is not None)
 
     def gone(self, key: str) -> None:
         self._tallies.gone(key)

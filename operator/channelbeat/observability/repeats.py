@@ -14,6 +14,11 @@ KINDS: Final = 1_000
 _VARIES: Final = re.compile(r"[:;({].*|[0-9]+", re.DOTALL)
 
 
+_TRIES: Final = "Request attempt #"
+NO_ANSWER: Final = "the watch of schedules has no answer from the API server; it is tried again"
+REFUSED: Final = "the watch of schedules is refused by the API server, for want of rights; it is tried again"
+
+
 class Repeats(logging.Filter):
     """A complaint is of a kind with another if the logger, the exception and the first clause are, numbers apart: kopf says
     `Request attempt #3/9 failed; will retry: GET https://...` for each request and each attempt. `now` is in seconds."""
@@ -26,6 +31,9 @@ class Repeats(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name.partition(".")[0] not in LIBRARIES:
             return True
+        if str(record.msg).startswith(_TRIES):  # its own words are a URL and a connection's key, and it is no error: it goes on
+            record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+            record.msg, record.args, record.exc_info = REFUSED if "APIForbidden" in str(record.msg) else NO_ANSWER, None, None
         kind = (record.name, _VARIES.sub("", str(record.msg)), record.exc_info and record.exc_info[0])
         now = self._now()
         told, more = self._told.get(kind, (None, 0))

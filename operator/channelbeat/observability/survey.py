@@ -26,7 +26,7 @@ async def survey(engine: Engine) -> Survey:
         spec = schedule.spec
         if spec.channel_layer.name not in led:
             continue
-        fires = [next_.fires for event in spec.events if (next_ := engine.next_fire(key, event.name)) is not None]
+        fires = [next_.fires for event in spec.events if (next_ := engine.undecided(key, event.name)) is not None]
         if fires:
             due[key] = min(fires)
         if spec.channel is not None:

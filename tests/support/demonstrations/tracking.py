@@ -72,6 +72,16 @@ async def a_run_from_before_an_edit_does_not_pause_the_event(bench: Bench) -> No
     assert (await broker.stats(["e"]))["e"].paused is None
 
 
+@shows("resumed")
+async def after_a_resume_dead_runs_are_counted_anew(bench: Bench) -> None:
+    broker, worker = await bench.swept(tracked(pause_after=1, limit=0)), bench.worker()
+    await worker.handle("failed")
+    assert await broker.resume("e")
+    assert await answers(broker, tracked(T + 2, pause_after=1, limit=0)) == [Answer.DONE]
+    await worker.handle("failed")
+    assert (await broker.stats(["e"]))["e"].paused is not None
+
+
 @shows("bury-unfinished")
 async def an_event_is_not_forgotten_before_its_runs_are_over(bench: Bench) -> None:
     broker, worker = await bench.swept(tracked(), adopt(T + 2, "-")), bench.worker()
