@@ -34,7 +34,7 @@ fmt: $(READY)        ## format in place
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) $(PEERS)     ## measure against beatserver, Celery, RedBeat, APScheduler and the stock worker (three quarters of an hour)
+bench: $(READY) $(PEERS)     ## measure against beatserver, Celery, RedBeat, APScheduler, the stock worker and Kubernetes CronJobs (an hour)
 	$(BIN)/python -m benchmarks
 
 build: $(READY)      ## wheel and sdist, in dist/

@@ -24,7 +24,7 @@ def last_words(operator: Operator, status: int) -> str:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("default: {url: 5}", "default.url"), ("", "layer"), ("default: [", "layers.yaml"), ("default: {url: 'redis://h', typo: 1}", "typo")],
+    [("default: {url: 5}", "default.url"), ("", "layer"), ("default: [", "layers.yaml"), ("default: {url: 'redis://h', typo: 1}", "its 2nd setting")],
 )
 def test_a_bad_layers_file(us: Installation, text: str, words: str) -> None:
     us.layers_file.write_text(text)
