@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ BEATS: Final = "/apis/channelbeat.dev/v1alpha1/namespaces/{}/beatschedules"
 MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"
 YAML: Final = "application/yaml"
+IDLE: Final = 60.0  # seconds, after which the server may have ended a connection
 
 
 class Refused(Exception):
@@ -31,6 +33,7 @@ class Api:
         self.url, self.ca, self.token, self.timeout = url, ca, token, timeout
         self._headers = {"Authorization": f"Bearer {token}"} | ({"Impersonate-User": user} if user else {})
         self._connection: http.client.HTTPSConnection | None = None
+        self._used = time.monotonic()
         self._played: list[Api] = []
 
     def as_user(self, name: str) -> "Api":
@@ -63,6 +66,9 @@ class Api:
         """The server's answer; Refused when it is no success, OSError when there is none."""
         text = body if isinstance(body, str) else json.dumps(body) if body is not None else None
         headers = self._headers | {"Accept": accept, "Content-Type": content}
+        if time.monotonic() - self._used > IDLE:
+            self.close()
+        self._used = time.monotonic()
         connection = self._connection or self._connect()
         self._connection = None  # it is kept only after an answer that was read to its end
         try:
