@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PEERS := $(patsubst requirements/bench-%.txt,.venv-bench/%/.ready,$(wildcard requirements/bench-*.txt))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench lock build clean lint types layers suite
+.PHONY: help demo test e2e check fmt bench lock build clean lint types layers suite
 
 help:                ## this list
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z0-9]+:.*## ' Makefile | sed -E 's/^([a-z0-9]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 16
 
 demo: $(READY)       ## twenty seconds of a real Django project: pictures become thumbnails, on schedule
 	@sh examples/demo.sh $(BIN)
@@ -29,6 +29,9 @@ suite: $(READY)
 	@$(BIN)/python -c 'import sys; sys.tracebacklimit = 0; from channelbeat.local.embedded_redis import find; find()' || \
 		{ echo 'make: the suite needs a Redis server, and this Python has none bundled: install valkey-server or redis-server' >&2; exit 1; }
 	$(BIN)/pytest
+
+e2e: $(READY)        ## the operator on a whole Kubernetes node of its own: root and Debian (ARGS=... for pytest)
+	PYTHONPATH=tests $(BIN)/python -m support.node_room tests/e2e $(ARGS)
 
 fmt: $(READY)        ## format in place
 	$(BIN)/ruff format .
@@ -54,6 +57,7 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 lock: $(READY)       ## newest versions that fit pyproject.toml, with hashes (U=PACKAGE moves one)
 	$(COMPILE) pyproject.toml --extra local --extra operator --extra encryption --group dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra operator --extra encryption -c requirements/dev.txt -o requirements/operator.txt
+	$(COMPILE) pyproject.toml --extra encryption requirements/thumbnails.in -c requirements/dev.txt -o requirements/thumbnails.txt
 	echo hatchling | $(COMPILE) - -c requirements/dev.txt -o requirements/build.txt
 	echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 	for peer in requirements/bench-*.in; do [ ! -e "$$peer" ] || $(COMPILE) "$$peer" -o "$${peer%.in}.txt" || exit 1; done

@@ -1,4 +1,5 @@
-"""The operator on a real API server, with a real Redis: loading, rest, edits, hand-over, and Kubernetes' own CronJobs beside it.
+"""The operator on a real API server, with a real Redis: loading, rest, edits, hand-over, workers, and Kubernetes' own CronJobs
+beside it.
 
 Each part has a control plane of its own (`--quick`: one for all, and channelbeat alone).
 """
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks import at_rest, cronjobs, edits, handover
+from benchmarks import at_rest, crews, cronjobs, edits, handover
 from benchmarks.stage import Stage, staged
 from benchmarks.tables import Table
 from support import cluster_programs
@@ -26,10 +27,11 @@ class Size:
     rounds: int
     timing: str
     at_once: int
+    channels: int
 
 
-FULL = Size(schedules=10_000, rest=60, edits=20, rounds=5, timing="3s/1s", at_once=1_000)
-QUICK = Size(schedules=20, rest=1, edits=2, rounds=1, timing="1s/300ms", at_once=0)
+FULL = Size(schedules=10_000, rest=60, edits=20, rounds=5, timing="3s/1s", at_once=1_000, channels=500)
+QUICK = Size(schedules=20, rest=1, edits=2, rounds=1, timing="1s/300ms", at_once=0, channels=4)
 
 
 def tables(quick: bool) -> Iterator[Table]:
@@ -74,4 +76,9 @@ def _cronjobs(stage: Stage, size: Size) -> Iterator[Table]:
         yield from cronjobs.tables(stage, size.at_once)
 
 
-PARTS = (_large, _handover, _cronjobs)
+def _crews(stage: Stage, size: Size) -> Iterator[Table]:
+    with stage.installed() as us:
+        yield from crews.tables(stage, us, size.channels, size.rest)
+
+
+PARTS = (_large, _handover, _crews, _cronjobs)

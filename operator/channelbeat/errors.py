@@ -63,11 +63,11 @@ class ApiUnreachable(ApiError):
 
 
 class ApiRefused(ApiError):
-    """The API server's answer is no."""
+    """The API server's answer is no; `words` are its own, without what was asked."""
 
-    def __init__(self, message: str, status: int, reason: str = "") -> None:
+    def __init__(self, message: str, status: int, reason: str = "", words: str = "") -> None:
         super().__init__(message)
-        self.status, self.reason = status, reason
+        self.status, self.reason, self.words = status, reason, words or message
 
 
 class LocalError(ChannelbeatError):

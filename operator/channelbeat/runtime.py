@@ -14,6 +14,7 @@ from channelbeat.core.definition import Definition
 from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.measures import ChannelLoad, Listener
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Stats
@@ -155,9 +156,13 @@ class Engine:
         """What waits in each channel, or in a channel's queue (queue_of); LayerError when its Redis is away or it was dropped, here and below."""
         return await self._lane(layer).broker.backlog(targets)
 
-    async def in_flight(self, layer: str, channels: Sequence[str]) -> dict[str, int]:
-        """Runs of each channel that a worker holds now."""
-        return await self._lane(layer).broker.in_flight(channels)
+    async def loads(self, layer: str, channels: Sequence[str]) -> dict[str, ChannelLoad]:
+        """What waits in each channel, is in flight and was handled; without those of whose keys one is something else."""
+        return await self._lane(layer).broker.loads(channels)
+
+    async def listeners(self, layer: str) -> list[Listener]:
+        """Workers of ours that were seen in the last minute."""
+        return await self._lane(layer).broker.listeners()
 
     async def stats(self, layer: str, events: Sequence[str]) -> dict[str, Stats]:
         """What became of the runs of each event, by `namespace/name/event`."""

@@ -8,8 +8,9 @@ import yaml
 
 from channelbeat.core import news
 from channelbeat.core.outcomes import Kind, Reason, Sign
-from channelbeat.core.reasons import Type, Why
+from channelbeat.core.reasons import OF_WORKERS, Type, Why
 from channelbeat.core.runs import FINAL
+from channelbeat.core.scaling import Reason as Load
 from channelbeat.observability.catalogue import FAMILIES, full
 from channelbeat.observability.logs import KEYS
 from support.tree import PACKAGE, ROOT
@@ -43,9 +44,20 @@ def test_what_is_looked_for_was_found() -> None:
     assert {"written", "refused", "event dropped"} <= {word for words in WRITES for word in words}
 
 
-@pytest.mark.parametrize("reason", list(Why))
+@pytest.mark.parametrize("reason", sorted({*Why} - OF_WORKERS))
 def test_each_reason_of_a_condition(reason: str) -> None:
     assert said("Conditions", reason, 1)
+
+
+@pytest.mark.parametrize("reason", sorted(OF_WORKERS))
+def test_each_trouble_with_workers_and_what_to_do(reason: str) -> None:
+    [cure] = [row[2] for row in rows("Workers") if len(row) == 3 and row[0].strip("| `") == reason]
+    assert cure.strip("| ")
+
+
+@pytest.mark.parametrize("reason", list(Load))
+def test_each_reason_for_a_number_of_workers(reason: str) -> None:
+    assert said("Workers", reason, 0)
 
 
 @pytest.mark.parametrize("condition", list(Type))
@@ -90,7 +102,7 @@ def test_each_key_of_the_log(key: str) -> None:
 
 @pytest.mark.parametrize("logger", sorted({*re.findall(r'getLogger\("(channelbeat\.\w+)"\)', "".join(file.read_text() for file in PACKAGE.rglob("*.py")))}))
 def test_each_logger_of_the_operator(logger: str) -> None:
-    of_workers = logger.startswith(("channelbeat.worker", "channelbeat.run"))
+    of_workers = logger == "channelbeat.worker" or logger.startswith("channelbeat.run")
     assert of_workers or f"`{logger}`" in SECTIONS["The log"]
 
 
@@ -117,7 +129,7 @@ def test_an_alert_asks_for_labels_and_values_that_there_are(rule: dict[str, str]
     assert names
     labels = {"job", "le", *chain.from_iterable(FAMILIES[name].labels for name in names)}
     assert {label.strip() for by in re.findall(r"by \(([^)]*)\)", expr) for label in by.split(",")} <= labels
-    values = {*Kind, *FINAL, *Sign, *(word for words in WRITES for word in words)}
+    values = {*Kind, *FINAL, *Sign, *Load, *(word for words in WRITES for word in words)}
     assert {value for values_ in re.findall(r'=~"([^"]*)"', expr) for value in values_.split("|")} <= values
     assert expr.count("(") == expr.count(")")
 

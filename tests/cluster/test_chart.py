@@ -67,6 +67,8 @@ def test_the_operators_rights_are_these(charts: Helm) -> None:
         ("", "pods"): {"get", "list", "watch"},
         ("coordination.k8s.io", "leases"): {"create"},
         ("coordination.k8s.io", "leases=d-channelbeat"): {"get", "watch", "update"},
+        ("", "configmaps"): {"create"},
+        ("", "configmaps=d-channelbeat-targets"): {"get", "patch"},
     }
     making = everywhere | {("apps", "deployments"): {"get", "list", "watch", "create", "patch"}, ("", "pods"): {"get", "list", "watch", "patch"}}
     assert rules(charts.render(LEAST)) == rules(charts.render(TRUSTING)) == rules(charts.render(SEVERAL)) == making

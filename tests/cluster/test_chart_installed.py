@@ -5,13 +5,22 @@ No node is here: pods stay pending, and nothing waits for them.
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
 import yaml
 
+from channelbeat.cluster import access, sparing
+from channelbeat.cluster import deployment as workers
+from channelbeat.cluster.api import Api as ClusterApi
+from channelbeat.cluster.pod_template import pod_template
+from channelbeat.cluster.scale_targets import ScaleTargets
+from channelbeat.core.crews import Crew
+from channelbeat.core.parse import parse
+from channelbeat.errors import ApiUnreachable
 from support import cluster
 from support.beats import Beats, manifest
 from support.chart import CHART, EVERYTHING, LEAST, NAMESPACED, Helm, container, mount, only, yaml_blocks
@@ -20,7 +29,7 @@ from support.cluster_api import BEATS, Api, Refused
 from support.operators import Operator
 from support.redis import RedisServer
 from support.tree import ROOT
-from support.waiting import until
+from support.waiting import eventually, until
 
 CRD: Final = f"{CRDS}/beatschedules.channelbeat.dev"
 HOME: Final = "beat-system"
@@ -342,11 +351,15 @@ def test_the_operator_has_no_rights_that_lead_to_others(installed: Installed) ->
         ("list", "namespaces"),
     ]:
         assert not may(installed.kube, installed.shop, verb, what), (verb, what)
+    for verb, name, allowed in [("create", "", True), ("get", RECORD, True), ("patch", RECORD, True), ("patch", "another", False), ("list", "", False)]:
+        assert may(installed.kube, HOME, verb, "configmaps", name) == allowed, (verb, name)
+    assert not may(installed.kube, installed.shop, "create", "configmaps")
     assert may(installed.kube, HOME, "update", "leases.coordination.k8s.io", "d-channelbeat")
     assert not may(installed.kube, HOME, "update", "leases.coordination.k8s.io", "another")
     assert not may(installed.kube, installed.shop, "create", "leases.coordination.k8s.io")
 
 
+RECORD: Final = "d-channelbeat-targets"
 OWNER: Final = {"apiVersion": "channelbeat.dev/v1alpha1", "kind": "BeatSchedule", "name": "t", "uid": "u", "controller": True}
 COST: Final = {"controller.kubernetes.io/pod-deletion-cost": "100"}
 OF_OTHERS: Final = "changes no Deployment but those that a BeatSchedule owns"
@@ -392,6 +405,91 @@ def test_the_operator_changes_nothing_of_a_pod_but_its_cost(installed: Installed
     else:
         with pytest.raises(Refused, match=OF_A_POD):
             operator.patch(f"{pods}/{name}", change, content=STRATEGIC)
+
+
+async def test_workers_as_the_operator_makes_them_pass(installed: Installed, operator: Api) -> None:
+    """Made, changed and scaled; not if somebody else has one of that name, or has taken it over."""
+    path, kube = DEPLOYMENTS.format(installed.shop), installed.kube
+    raw = beat({"templateFrom": {"name": "web"}}, name="passes")
+    uid = kube.api.create(BEATS.format(installed.shop), raw)["metadata"]["uid"]
+    schedule = parse({**raw, "metadata": {"name": "passes", "namespace": installed.shop}}).schedule
+    assert schedule is not None
+    template = pod_template(schedule, kube.api.get(f"{path}/web"))
+    assert isinstance(template, dict)
+    ours, strict = f"{path}/{workers.name(schedule)}", {"manager": workers.MANAGER, "force": "true", "fieldValidation": "Strict"}
+    made = operator.create(path, workers.created(schedule, uid, template), fieldValidation="Strict")["metadata"]["uid"]
+    for replicas, image in ((0, "shop:1"), (2, "shop:1"), (2, "shop:2")):
+        template["spec"]["containers"][0]["image"] = image
+        body = workers.applied(schedule, uid, template, replicas)
+        operator.apply(ours, workers.sent(body, made, (4_200, 3_900)), **strict)
+        live = kube.api.get(ours)
+        assert workers.same(live, body)
+        assert (live["spec"]["replicas"], live["spec"]["template"]["spec"]["containers"][0]["image"]) == (replicas, image)
+    assert operator.patch(f"{ours}/scale", SCALE)["spec"]["replicas"] == 3
+    kube.api.patch(ours, {"metadata": {"ownerReferences": None}})
+    stranger = deployment("stranger")
+    stranger["spec"] |= {"selector": body["spec"]["selector"], "template": {**stranger["spec"]["template"], "metadata": template["metadata"]}}
+    kube.api.create(path, stranger)
+    for taken in (ours, f"{path}/stranger"):
+        body = {**body, "metadata": {**body["metadata"], "name": taken.rpartition("/")[2]}}
+        with pytest.raises(Refused, match=OF_OTHERS):
+            operator.apply(taken, body, **strict)
+
+
+@pytest.fixture
+async def account(installed: Installed, operator: Api) -> AsyncIterator[ClusterApi]:
+    """The same for the operator's own code."""
+    api = ClusterApi(access.find(installed.kube.write_kubeconfig("account", operator.token, HOME)))
+    yield api
+    await api.close()
+
+
+async def test_deployments_of_others_are_scaled_and_given_back_with_its_rights(installed: Installed, account: ClusterApi) -> None:
+    """The record is the ConfigMap that its Role names, which is called like the Lease that its pods are told."""
+    kube, path = installed.kube, DEPLOYMENTS.format(installed.shop)
+    kube.api.create(path, {**deployment("scaled"), "spec": {**deployment("scaled")["spec"], "replicas": 2, "paused": True}})
+    (lease,) = (one for one in container(installed.helm.render(LEAST, namespace=HOME))["args"] if one.startswith("--lease="))
+    targets = ScaleTargets(account, namespace=HOME, name=lease.removeprefix("--lease="))
+    crew = Crew(f"{installed.shop}/scaled", (), shared=True)
+    for replicas in (5, 0):
+        await targets.scale(crew, replicas)
+        assert kube.api.get(f"{path}/scaled")["spec"]["replicas"] == replicas
+    assert kube.api.get(f"/api/v1/namespaces/{HOME}/configmaps/{RECORD}")["data"]
+
+    async def given_back() -> bool:
+        with suppress(ApiUnreachable):  # its controller has just changed it
+            await targets.release([])
+        return bool(kube.api.get(f"{path}/scaled")["spec"]["replicas"] == 2)
+
+    await eventually(given_back)
+
+
+async def test_busy_pods_are_spared_with_its_rights(installed: Installed, account: ClusterApi, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="channelbeat.workers")
+    kube, pods, names = installed.kube, PODS.format(installed.shop), ("spared-a", "spared-b", "spared-c")
+    if not exists(kube.api, f"/api/v1/namespaces/{installed.shop}/serviceaccounts/none"):
+        kube.api.create(f"/api/v1/namespaces/{installed.shop}/serviceaccounts", {"metadata": {"name": "none"}})
+    for name in names:
+        body = {"metadata": {"name": name, "annotations": {"kept": "yes"}}, "spec": {**POD, "serviceAccountName": "none"}}
+        kube.api.create(pods, body)
+
+    def listed() -> list[dict[str, Any]]:
+        return [kube.api.get(f"{pods}/{name}") for name in names]
+
+    def spared() -> list[str]:
+        return [one["metadata"]["name"] for one in listed() if sparing.COST in one["metadata"]["annotations"]]
+
+    for busy in (["spared-a", "spared-b"], ["spared-b", "spared-c"], []):
+        await sparing.spare(account, installed.shop, listed(), busy)
+        assert spared() == busy
+        before = [one["metadata"]["resourceVersion"] for one in listed()]
+        await sparing.spare(account, installed.shop, listed(), busy)
+        assert [one["metadata"]["resourceVersion"] for one in listed()] == before, "nothing is written that is so already"
+    gone = listed()
+    kube.api.delete(f"{pods}/spared-a", gracePeriodSeconds="0")
+    until(lambda: not exists(kube.api, f"{pods}/spared-a"), what="the pod gone")
+    await sparing.spare(account, installed.shop, gone, names)
+    assert caplog.records == []
 
 
 def forbidden(kube: ControlPlane) -> int:

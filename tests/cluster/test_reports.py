@@ -18,9 +18,13 @@ from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Kind, Outcome
 from channelbeat.core.parse import Fault
 from channelbeat.core.runs import Finished, State
+from channelbeat.core.scaling import Decision
+from channelbeat.core.scaling import Reason as Why
 from channelbeat.core.status import Coming, EventFacts, Facts
 from channelbeat.core.tally import Tally
 from channelbeat.core.verdicts import Case
+from channelbeat.core.warming import Finding
+from channelbeat.core.workers import Workers
 from channelbeat.errors import ApiRefused
 from support.beats import Beats
 from support.clock import ManualClock
@@ -625,7 +629,8 @@ async def test_the_api_server_takes_the_largest_status(kube: ControlPlane, beats
         EventFacts(f"{'n' * 60}{i}", long, coming=Coming(1, 1, "c" * 100), tally=Tally(1, 2**53, 1, 9, dead, 1, long), version="v", pause_after=1_000)
         for i in range(100)
     ]
-    has = status.make({}, Facts(f"{namespace}/t", Case(1, invalid=True, faults=[Fault("spec", long)]), events), 1)
+    most = Workers("t-worker", 9_999_999, 9_999_999, Decision(9_999_999, Why.SCALE_DOWN_DELAY, long), Finding("ExpiryShorterThanStartUp", long))
+    has = status.make({}, Facts(f"{namespace}/t", Case(1, invalid=True, faults=[Fault("spec", long)], workers=most), events), 1)
     written = kube.api.patch(f"{beats.path}/t/status", {"status": has}, fieldValidation="Strict")
     assert written["status"] == has
 

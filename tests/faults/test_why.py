@@ -284,7 +284,7 @@ async def test_what_is_known_of_an_event_s_runs(running: Running, redis: Redis) 
     assert await hand.take() is not None
     second = await hand.take()
     assert second is not None
-    assert await engine.in_flight("default", ["c", "none"]) == {"c": 2, "none": 0}
+    assert {name: load.in_flight for name, load in (await engine.loads("default", ["c", "none"])).items()} == {"c": 2, "none": 0}
     await hand.settle(second, "failed", "Error: no")
     stats = (await engine.stats("default", ["default/t/e", "default/plain/e"])).values()
     assert [(s.ok, s.failed, s.dead, s.running, s.paused is not None) for s in stats] == [(0, 1, 1, 1, True), (0, 0, 0, 0, False)]

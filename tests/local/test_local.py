@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 
+from channelbeat.core import instants
+from channelbeat.core.instants import HOUR
+from channelbeat.runtime import SystemClock
 from support.local import COMMAND, Local
 from support.waiting import until
 
@@ -155,10 +159,10 @@ def test_trigger_and_why(project: Path, start: Start) -> None:
     assert "has ended" in call(project, "why", "prints", "tick")[1]
 
 
-def triggered(project: Path, local: Local) -> str:
+def triggered(project: Path, local: Local, event: str = "tick") -> str:
     """The run."""
     local.hears("its Redis answers")
-    code, said = call(project, "trigger", "prints", "tick", "-o", "json")
+    code, said = call(project, "trigger", "prints", event, "-o", "json")
     assert code == 0, said
     run: str = json.loads(said)["run"]
     return run
@@ -240,6 +244,98 @@ def test_a_tracked_schedule_has_as_many_workers_as_its_floor_each_on_all_its_cha
     local.hears("[prints-too #2] handled hello")
     local.hears("handled plain")
     assert len([line for line in processes(project) if line.endswith("--claim 5s prints-too prints ")]) == 2
+    assert local.stop() == 0
+
+
+def scaled(**scaling: str | int) -> str:
+    """A worker block whose workers go a second after the last need."""
+    return f"  worker: {{templateFrom: {{name: x}}, scaling: {json.dumps({'scaleDownAfter': '1s', **scaling})}}}"
+
+
+def started(project: Path) -> int:
+    return len([line for line in processes(project) if "runworker" in line and " prints" in line])
+
+
+def test_a_crew_is_started_from_zero_by_what_waits_and_ended_when_it_is_not_needed_any_more(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(tracked("done", spec=scaled(warmUp="Disabled")))
+    local = start(BEATSITE=OURS)
+    for times in (1, 2):
+        run = triggered(project, local)
+        local.hears(f"[prints] handled hello {run} at attempt 1")
+        local.hears("channelbeat: workers of default/prints 1 -> 0: nothing waits, is in flight or is due soon", times)
+        until(lambda: not started(project))
+    up, *_ = local.with_words("workers of default/prints 0 -> 1: 1 waiting and 0 in flight (")
+    assert up.endswith(" call for 1"), local
+    assert local.stop() == 0
+    assert len(local.with_words("workers of default/prints ")) == 4, "a change is told once"
+
+
+def test_a_crew_is_there_before_what_is_due_and_not_long_before(project: Path, start: Start) -> None:
+    due = instants.text(SystemClock().now() + HOUR)
+    path = project / "beat.yaml"
+    path.write_text(tracked("done", spec=scaled(warmUp="2h")).replace("every: 1h", f"at: '{due}'"))
+    (project / "later.yaml").write_text(beat("later", "prints-too", extra=scaled(warmUp="30m")).replace("every: 1s", f"at: '{due}'"))
+    local = start(BEATSITE=OURS)
+    local.hears("workers of default/prints 0 -> 1: what is due before a worker could be there calls for 1")
+    until(lambda: started(project) == 1)
+    path.write_text(path.read_text().replace("2h", "20m"))
+    local.hears("workers of default/prints 1 -> 0: nothing waits, is in flight or is due soon")
+    until(lambda: not started(project))
+    assert not local.with_words("workers of default/later"), local
+    assert local.stop() == 0
+
+
+def test_a_backlog_calls_for_as_many_as_the_ceiling_allows_and_all_is_handled(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(tracked("slowly", spec=scaled(warmUp="Disabled", targetWait="1s", eventsPerReplica=1, maxReplicas=3)))
+    local = start(BEATSITE=OURS)
+    runs = [triggered(project, local) for _ in range(6)]
+    for run in runs:
+        local.hears(f"handled hello {run} at attempt 1")
+    local.hears("-> 3: ")
+    local.hears("[prints #3] begun")
+    local.hears("-> 0: nothing waits")
+    assert local.stop() == 0
+    assert local.told[-1].endswith("; of the runs that ended, 6 succeeded"), local
+
+
+def at_work(project: Path) -> set[str]:
+    """Which processes have said that they have something in hand."""
+    with Redis(unix_socket_path=str(project / ".channelbeat/redis.sock"), decode_responses=True) as redis:
+        told = [redis.hmget(key, "pod", "busy") for key in redis.scan_iter("*worker:*", _type="hash")]
+        return {pod for pod, busy in told if busy not in (None, "0")}
+
+
+def test_those_that_are_idle_are_ended_first_and_the_others_are_left_at_work(project: Path, start: Start) -> None:
+    path = project / "beat.yaml"
+    text = tracked("wait", spec=scaled(minReplicas=2, warmUp="Disabled")).replace("hello", "file-of-tick")
+    path.write_text(text.replace("  events:", "  events:\n  - {name: tock, type: wait, every: 1h, fields: {text: file-of-tock}}"))
+    local = start(BEATSITE=OURS)
+    local.hears("workers of default/prints 0 -> 2: minReplicas is 2")
+    for event in ("tick", "tock"):
+        triggered(project, local, event)
+        local.hears(f"begun file-of-{event}")
+    [of_the_first] = local.with_words("[prints] begun")
+    [of_the_second] = local.with_words("[prints #2] begun")
+    (project / of_the_first.split()[-1]).touch()
+    local.hears("[prints] handled")
+    until(lambda: at_work(project) == {"prints #2"}, what="the first one to tell that it is idle")
+    path.write_text(path.read_text().replace('"minReplicas": 2', '"minReplicas": 0'))
+    local.hears("workers of default/prints 2 -> 1: ")
+    local.hears("[prints] SIGTERM")
+    (project / of_the_second.split()[-1]).touch()
+    local.hears("[prints #2] handled")
+    local.hears("[prints #2] SIGTERM: stopping: nothing more is taken, 0 under way")
+    assert local.stop() == 0
+
+
+def test_plain_messages_start_a_crew_too(project: Path, start: Start) -> None:
+    (project / "beat.yaml").write_text(beat(every="1h", extra=scaled(warmUp="Disabled")))
+    local = start()
+    run = triggered(project, local)
+    local.hears(f"handled hello {run}")
+    local.hears("workers of default/prints 0 -> 1: 1 waiting call for 1")
+    local.hears("workers of default/prints 1 -> 0: ")
+    until(lambda: not started(project))
     assert local.stop() == 0
 
 

@@ -118,6 +118,23 @@ async def test_a_changed_job_replaces_its_process_and_never_runs_beside_it(worke
     assert new != old
 
 
+async def test_one_that_is_wanted_again_waits_for_all_that_were_there_before(workers: Workers, heard: Heard) -> None:
+    """The second never started: it waited for the first, which drains."""
+    drains = "exec 2>&-; trap 'while [ ! -e drained ]; do sleep 0.05; done; exit' TERM; echo $$; while :; do sleep 0.05; done"
+    workers.run({PLACE: replace(shell(drains), drain=60_000)})
+    [old] = await pids(heard)
+    workers.run({PLACE: shell("echo never")})
+    workers.run({})
+    await asyncio.sleep(0)
+    assert workers.ending() == {PLACE}
+    other = Place("default", "other")
+    allows = shell("sleep 0.5; touch drained; exec sleep 600", other)
+    workers.run({PLACE: shell(f"kill -0 {old} 2>&- && echo beside 0; echo $$; exec sleep 600"), other: allows})
+    _, new = await pids(heard, 2)
+    assert (alive(old), alive(new)) == (False, True), heard.lines
+    assert workers.ending() == set()
+
+
 async def test_stopping_asks_first(workers: Workers, heard: Heard) -> None:
     workers.run({PLACE: shell("exec 2>&-; trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done")})
     await eventually(lambda: bool(heard.lines))

@@ -5,12 +5,17 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from channelbeat.core.instants import SECOND
 from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
 from channelbeat.core.runs import Finished, State
+from channelbeat.core.scaling import Decision
+from channelbeat.core.scaling import Reason as Why
+from channelbeat.core.warming import Finding
+from channelbeat.core.workers import Workers
 from channelbeat.observability.catalogue import FAMILIES, LATENESS, full
 from channelbeat.observability.metrics import AT_ONCE, Metrics
 from channelbeat.observability.page import Ask
@@ -19,11 +24,21 @@ from support import scrapes
 from support.rig import Lease, schedule
 from support.scrapes import AT, PROMETHEUS, Seen, StillEngine, enqueued
 
+WARM = Decision(1, Why.FORECAST, "an event is due")
+BUSY = Decision(2, Why.LOAD, "150 waiting call for 2")
+IDLE = Decision(0, Why.ZERO, "nothing waits")
+Crew = dict[str, Workers]
+"""By schedule."""
+
 
 async def everything() -> Metrics:
     """With something of each metric."""
-    metrics = scrapes.made(StillEngine(schedule({"every": "5s"}), due={("default/t", "e"): AT}), writes=Counter(written=2))
+    crew = Crew({"default/t": Workers("t-worker", 2, 1, WARM, Finding("CrashLoop", "it ends"))})
+    metrics = scrapes.made(StillEngine(schedule({"every": "5s"}), due={("default/t", "e"): AT}), writes=Counter(written=2), workers=crew.get)
     metrics.seen(Seen("default/t"))
+    metrics.staffed("default/t")
+    crew["default/t"] = replace(crew["default/t"], decision=BUSY)
+    metrics.staffed("default/t")
     metrics.record([enqueued("default/t")])
     metrics.finished([Finished("r", "default/t/e", "c", State.DEAD, 4, AT, "", False)])
     metrics.tell(Notice("default", Sign.LEADING, "x", AT))
@@ -131,19 +146,100 @@ async def test_channels_have_their_backlog() -> None:
     assert found("in_flight", layer="default", channel="c") == 1
 
 
-LEADERS = ("next_due_timestamp_seconds", "backlog", "in_flight", "layer_up")
+async def test_each_deployment_has_its_workers_once_however_many_schedules_share_it() -> None:
+    shared = Workers("pool", 2, 1, BUSY)
+    crew = Crew(
+        {
+            "shop/a": shared,
+            "shop/b": shared,
+            "shop/c": Workers("c-worker", 0, 0, IDLE),
+            "other/d": Workers("pool", 1, 1, WARM),
+            "shop/refused": Workers("", 0, 0, None, Finding("ChannelTaken", "no")),
+        }
+    )
+    metrics = scrapes.made(workers=crew.get)
+    for key in (*crew, "shop/nobodys"):
+        metrics.seen(Seen(key))
+    found = await scrapes.scraped(metrics)
+    wanted = {(labels["namespace"], labels["deployment"]): value for labels, value in found.of("workers_desired")}
+    assert wanted == {("shop", "pool"): 2, ("shop", "c-worker"): 0, ("other", "pool"): 1}
+    assert found("workers_ready", namespace="shop", deployment="pool") == 1
+    assert sorted((labels["namespace"], labels["deployment"], labels["reason"]) for labels, _ in found.of("workers_reason")) == [
+        ("other", "pool", "Forecast"),
+        ("shop", "c-worker", "Zero"),
+        ("shop", "pool", "Load"),
+    ]
+
+
+async def test_what_is_wrong_with_workers_is_told_of_each_schedule_as_long_as_it_lasts() -> None:
+    crew = Crew({"shop/a": Workers("pool", 2, 0, BUSY, Finding("Quota", "no more")), "shop/b": Workers("b-worker", 1, 1, WARM)})
+    metrics = scrapes.made(workers=crew.get)
+    for key in crew:
+        metrics.seen(Seen(key))
+    assert (await scrapes.scraped(metrics)).of("workers_trouble") == [({"namespace": "shop", "schedule": "a", "reason": "Quota"}, 1)]
+    crew["shop/a"] = replace(crew["shop/a"], trouble=None)
+    assert (await scrapes.scraped(metrics)).of("workers_trouble") == []
+
+
+async def test_scalings_are_counted_once_by_direction_and_reason() -> None:
+    crew = Crew()
+    metrics = scrapes.made(workers=crew.get)
+
+    def becomes(*decisions: Decision | None) -> None:
+        for decision in decisions:
+            crew.update(dict.fromkeys(("shop/a", "shop/b"), Workers("pool", 0, 0, decision)))
+            metrics.staffed("shop/a")
+            metrics.staffed("shop/b")
+
+    metrics.staffed("shop/a")  # of which nothing is known
+    becomes(None, IDLE, WARM, WARM._replace(sentence="another event is due"), BUSY, IDLE, BUSY)
+    counted = (await scrapes.scraped(metrics)).of("scalings_total")
+    assert {(labels["direction"], labels["reason"]): value for labels, value in counted} == {("up", "Forecast"): 1, ("up", "Load"): 2, ("down", "Zero"): 1}
+    assert {(labels["namespace"], labels["deployment"]) for labels, _ in counted} == {("shop", "pool")}
+
+
+async def test_what_another_leader_scaled_meanwhile_is_not_counted_here() -> None:
+    lease, crew = Lease(), Crew({"shop/a": Workers("pool", 0, 0, IDLE)})
+    metrics = scrapes.made(workers=crew.get, leadership=lease)
+    metrics.staffed("shop/a")
+    lease.held = False
+    await scrapes.scraped(metrics)
+    lease.held, crew["shop/a"] = True, Workers("pool", 2, 2, BUSY)
+    metrics.staffed("shop/a")
+    assert (await scrapes.scraped(metrics)).of("scalings_total") == []
+
+
+async def test_a_deployment_that_is_gone_takes_its_series_with_it() -> None:
+    now, crew = 0.0, Crew({"shop/a": Workers("a-worker", 0, 0, IDLE)})
+    metrics = scrapes.made(workers=crew.get, now=lambda: now)
+    metrics.seen(Seen("shop/a"))
+    metrics.staffed("shop/a")
+    crew["shop/a"] = Workers("a-worker", 2, 0, BUSY)
+    metrics.staffed("shop/a")
+    await scrapes.scraped(metrics)
+    metrics.gone("shop/a")
+    now += GRACE - 1
+    found = await scrapes.scraped(metrics)
+    assert (found.of("workers_desired"), len(found.of("scalings_total"))) == ([], 1)
+    now += 1
+    assert (await scrapes.scraped(metrics)).of("scalings_total") == []
+
+
+LEADERS = ("workers_desired", "workers_ready", "workers_reason", "workers_trouble", "next_due_timestamp_seconds", "backlog", "in_flight", "layer_up")
 
 
 async def test_who_does_not_lead_leaves_to_the_leader_what_only_that_one_knows() -> None:
     leadership = Lease()
     engine = StillEngine(schedule({"every": "5s"}), due={("default/t", "e"): AT})
-    metrics = scrapes.made(engine, leadership=leadership)
+    crew = Crew({"default/t": Workers("t-worker", 2, 1, BUSY, Finding("CrashLoop", "it ends"))})
+    metrics = scrapes.made(engine, leadership=leadership, workers=crew.get)
+    metrics.seen(Seen("default/t"))
     before = await scrapes.scraped(metrics)
-    assert [before.of(name) != [] for name in LEADERS] == [True] * 4
+    assert [name for name in LEADERS if not before.of(name)] == []
     assert (before("leader"), before("lease_valid")) == (1, 1)
     leadership.held, engine.layer = False, engine.layer._replace(leading=False)
     after = await scrapes.scraped(metrics)
-    assert [after.of(name) for name in LEADERS] == [[]] * 4
+    assert [name for name in LEADERS if after.of(name)] == []
     assert (after("leader"), after("lease_valid")) == (0, 0)
 
 

@@ -8,9 +8,10 @@ import pytest
 from redis.asyncio import Redis
 
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.measures import ChannelLoad
 from channelbeat.errors import Unreachable
 from channelbeat.observability import lag, loads
-from channelbeat.observability.loads import AT_ONCE, FRESH, STALE
+from channelbeat.observability.loads import FRESH, STALE
 from channelbeat.observability.survey import AT_ONCE as EVENTS_AT_ONCE
 from channelbeat.observability.survey import survey
 from channelbeat.observability.tallies import Histogram
@@ -89,12 +90,12 @@ class Slow(StillEngine):
         self.asked: list[Sequence[str]] = []
         self.fault: Exception | None = None
 
-    async def backlog(self, layer: str, targets: Sequence[str]) -> dict[str, int]:
-        self.asked.append(targets)
+    async def loads(self, layer: str, channels: Sequence[str]) -> dict[str, ChannelLoad]:
+        self.asked.append(channels)
         await self.answers.wait()
         if self.fault is not None:
             raise self.fault
-        return await super().backlog(layer, targets)
+        return await super().loads(layer, channels)
 
 
 async def test_a_redis_that_hangs_holds_up_no_other_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,14 +134,6 @@ async def test_redis_is_not_asked_more_often_than_every_two_seconds() -> None:
     now += FRESH
     await scrapes.scraped(metrics)
     assert len(engine.asked) == 2
-
-
-async def test_many_channels_are_asked_for_some_at_a_time() -> None:
-    engine = Slow(2 * AT_ONCE + 1)
-    engine.answers.set()
-    found = await scrapes.scraped(scrapes.made(engine))
-    assert [len(targets) for targets in engine.asked] == [2 * AT_ONCE, 2 * AT_ONCE, 2]
-    assert len(found.of("backlog")) == 2 * AT_ONCE + 1
 
 
 @asynccontextmanager

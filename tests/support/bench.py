@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 
-from channelbeat.broker.claims import Claimed, Claims, Done, How, Kept, Renewals, Taken
+from channelbeat.broker.claims import Claimed, Claims, Done, Handled, How, Kept, Renewals, Taken
 from channelbeat.broker.keys import Keys
 from channelbeat.broker.putting import AsyncOneOffs
 from channelbeat.broker.runs import Runs
@@ -65,11 +65,11 @@ class Worker:
         self._renewals = Renewals(sync, "asgi", worker=name, host=f"{name}:1", claim=claim, name="default")
         self.leave, self.wait, self.give_back, self.ring = self._claims.leave, self._claims.wait, self._claims.give_back, self._claims.ring
 
-    async def take(self, *channels: str, done: Done | None = None) -> Taken:
+    async def take(self, *channels: str, done: Done | Handled | None = None) -> Taken:
         self._takes += 1
         return await self.repeat(*channels, done=done)
 
-    async def repeat(self, *channels: str, done: Done | None = None, back: int = 0) -> Taken:
+    async def repeat(self, *channels: str, done: Done | Handled | None = None, back: int = 0) -> Taken:
         """The last take, or one `back` from it, as if its reply had been lost."""
         return await self._claims.take(0, f"{self.name}:0:{self._takes - back}", channels, done)
 
@@ -89,8 +89,8 @@ class Worker:
         """Take the next run, and settle it."""
         return await self.settle(await self.claimed(channel), how, **more)
 
-    def renew(self, *held: Claimed, channels: str = "c") -> list[Kept]:
-        return list(self._renewals.renew({"channels": channels}, {claimed.token: claimed.run for claimed in held}).values())
+    def renew(self, *held: Claimed, channels: str = "c", **facts: str) -> list[Kept]:
+        return list(self._renewals.renew({"channels": channels, **facts}, {claimed.token: claimed.run for claimed in held}).values())
 
 
 class Bench:

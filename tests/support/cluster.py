@@ -36,10 +36,10 @@ LOOK: Final = 0.03
 class Part:
     """One process of the control plane. To be started in the main thread (see tether.py)."""
 
-    def __init__(self, directory: Path, name: str, arguments: Sequence[str]) -> None:
+    def __init__(self, directory: Path, name: str, arguments: Sequence[str], *, program: str = "") -> None:
         self.name = name
         self._log = directory / f"{name}.log"
-        self._command = [cluster_programs.program(name), *arguments]
+        self._command = [program or cluster_programs.program(name), *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -71,19 +71,19 @@ class Part:
 
 
 class ControlPlane:
-    """`api` speaks to it as its administrator, `kubeconfig` does so for programs."""
+    """`api` speaks to it as its administrator, `kubeconfig` does so for programs. `also`: arguments of the API server that outdo ours."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, address: str = HERE, also: Sequence[str] = ()) -> None:
         self.directory = directory
         store, peers, port = _free_ports(3)
-        self.url = f"https://{HERE}:{port}"
+        self.url = f"https://{address}:{port}"
         self.ca = directory / "apiserver.crt"  # signed by itself, and written by the API server
         self.token = secrets.token_hex(16)
         self.api = Api(self.url, ca=self.ca, token=self.token)
         self.kubeconfig = self.write_kubeconfig("admin", self.token)
         self._store_url = f"http://{HERE}:{store}"
         self.etcd = Part(directory, "etcd", _etcd(directory, self._store_url, f"http://{HERE}:{peers}"))
-        self.server = Part(directory, "kube-apiserver", _server(directory, self._store_url, port, self.token))
+        self.server = Part(directory, "kube-apiserver", [*_server(directory, self._store_url, address, port, self.token), *also])
         self.manager: Part | None = None  # $KUBEBUILDER_ASSETS has none: nothing is collected, no Deployment gets its pods
         if cluster_programs.find("kube-controller-manager"):
             self.manager = Part(directory, "kube-controller-manager", _manager(directory, self.kubeconfig))
@@ -171,7 +171,7 @@ def _etcd(directory: Path, url: str, peers: str) -> list[str]:
     return [f"--data-dir={directory}/etcd", "--unsafe-no-fsync", "--log-level=warn", *clients, *members]
 
 
-def _server(directory: Path, store: str, port: int, token: str) -> list[str]:
+def _server(directory: Path, store: str, address: str, port: int, token: str) -> list[str]:
     key = ec.generate_private_key(ec.SECP256R1())
     encoding = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     accounts = directory / "accounts.key"
@@ -181,8 +181,8 @@ def _server(directory: Path, store: str, port: int, token: str) -> list[str]:
     issuer = ["--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={accounts}"]
     return [
         f"--etcd-servers={store}",
-        f"--bind-address={HERE}",
-        f"--advertise-address={HERE}",
+        f"--bind-address={address}",
+        f"--advertise-address={address}",
         f"--secure-port={port}",
         f"--cert-dir={directory}",
         f"--token-auth-file={tokens}",

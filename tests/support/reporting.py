@@ -14,6 +14,7 @@ from channelbeat.cluster.register import Register
 from channelbeat.cluster.reports import Reporter
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.workers import Workers
 from channelbeat.errors import ApiRefused, ApiUnreachable
 from channelbeat.runtime import Engine
 from support.clock import ManualClock
@@ -97,7 +98,8 @@ class Replica:
         self.naps = Watched(clock)
         journals = Journals()
         self.engine = Engine(layers, owner="us", journal=journals, clock=clock, leadership=self.lease)
-        self.reporter = Reporter(self.api, self.engine, leadership=self.lease, clock=self.naps, writes_per_second=rate)
+        self.workers: dict[str, Workers] = {}
+        self.reporter = Reporter(self.api, self.engine, leadership=self.lease, clock=self.naps, workers=self.workers.get, writes_per_second=rate)
         self.register = Register(self.engine.book, layers, [self.reporter])
         journals.to.append(self.reporter)
 
@@ -147,6 +149,11 @@ class Replica:
         """Kubernetes Events: type and reason."""
         found = self.kube.api.get(f"/api/v1/namespaces/{self.namespace}/events")["items"]
         return [(one["type"], one["reason"]) for one in sorted(found, key=lambda one: int(one["metadata"]["resourceVersion"]))]
+
+    def staff(self, name: str, workers: Workers) -> None:
+        """So it stands with its workers from now on."""
+        self.workers[f"{self.namespace}/{name}"] = workers
+        self.reporter.staffed(f"{self.namespace}/{name}")
 
     async def seen(self, *names: str) -> None:
         """Wait until the register knows these as the server has them now."""

@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from channelbeat.core.instants import Ms
+from channelbeat.core.measures import ChannelLoad
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Kind, Outcome, Reason
 from channelbeat.core.schedule import BeatSchedule
@@ -50,11 +51,8 @@ class StillEngine:
         due = self._due.get((schedule, event))
         return None if due is None else Occurrence(due - 1, due)
 
-    async def backlog(self, layer: str, targets: Sequence[str]) -> dict[str, int]:
-        return {target: 2 if target.startswith("queue:") else 3 for target in targets}
-
-    async def in_flight(self, layer: str, channels: Sequence[str]) -> dict[str, int]:
-        return dict.fromkeys(channels, 1)
+    async def loads(self, layer: str, channels: Sequence[str]) -> dict[str, ChannelLoad]:
+        return dict.fromkeys(channels, ChannelLoad(5, 1, 0, 0, None))
 
 
 class Scrape:

@@ -3,11 +3,12 @@
 import asyncio
 
 from channelbeat.cluster.ledger import Ledger
-from channelbeat.cluster.pace import Bucket, Stopwatch
+from channelbeat.cluster.pace import Bucket
 from channelbeat.cluster.turns import Turn, Turns
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
 from channelbeat.core.outcomes import Kind, Outcome
 from channelbeat.core.runs import Finished, State
+from channelbeat.engine.stopwatch import Stopwatch
 from support.clock import ManualClock
 from support.times import NOON
 from support.waiting import eventually

@@ -9,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from channelbeat.core import scaling_reasons
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
-from channelbeat.core.scaling import Decision, Load, Memory, Party, Peak, Place, Reason, Standing, Target, decide
+from channelbeat.core.scaling import Decision, Load, Memory, Party, Peak, Place, Reason, Standing, Target, decide, unchanged
 from channelbeat.core.schedule import Scaling
 from channelbeat.core.warming import Forecast
 from support.times import NOON
 
 A, B, C = (Place("default", name) for name in "abc")
 DELAY = 5 * MINUTE
+STOCK = "(with stock workers only that and {} count, because they fetch what waits)"
 DEFAULT = Scaling()
 RUNS, SUSPENDED, DELETED = Standing.RUNS, Standing.SUSPENDED, Standing.DELETED
 
@@ -272,7 +274,10 @@ def test_a_clock_that_was_set_back_makes_the_delay_no_longer_than_it_is() -> Non
         (target(party(soon=True), replicas=4), "the last one stays, because an event is due soon"),
         (target(replicas=3, a=Load(None, 0)), "it is not known what waits, so that 3 stay"),
         (target(), "nothing waits, is in flight or is due soon"),
-        (target(stock=True), "nothing is due soon (with stock workers only that and minReplicas count, because they fetch what waits)"),
+        (target(stock=True), f"nothing is due soon {STOCK.format('minReplicas')}"),
+        (target(party(share=2), stock=True), f"what is due before a worker could be there calls for 2 {STOCK.format('minReplicas')}"),
+        (target(party(min_replicas=2), stock=True), f"minReplicas is 2 {STOCK.format('what is due soon')}"),
+        (target(party(soon=True), stock=True, replicas=4), f"the last one stays, because an event is due soon {STOCK.format('minReplicas')}"),
         (target(stock=True, a=Load(7, 0)), "7 waiting call for 1"),
         (target(party(standing=SUSPENDED, min_replicas=2)), "suspended: what is due does not count; minReplicas is 2"),
         (target(party(standing=DELETED)), "no schedule names it any more"),
@@ -386,6 +391,16 @@ def test_the_same_load_gives_the_same_answer(wanted: Target, steps: Sequence[Ms]
 
 
 @often
+@given(STREAMS, st.integers(0, HOUR))
+def test_a_decision_that_time_alone_does_not_change_need_not_be_made_again(stream: Sequence[tuple[Ms, Target]], later: Ms) -> None:
+    now = NOON
+    for (passed, _), (wanted, decision, memory) in zip(stream, told(stream), strict=True):
+        now += passed
+        if (kept := unchanged(memory, now + later)) is not None:
+            assert decide(wanted, memory, now + later) == (decision, kept)
+
+
+@often
 @given(targets(LOADS), st.sampled_from([A, B, C]), st.integers(1, 1_000))
 def test_more_that_waits_calls_for_no_fewer(wanted: Target, place: Place, more: int) -> None:
     load = wanted.loads[place]
@@ -421,5 +436,5 @@ def test_zero_only_when_there_is_nothing_to_do(wanted: Target) -> None:
 
 
 def test_every_reason_is_in_the_table_of_the_module() -> None:
-    words = [line.split("|")[1].strip() for line in (decide.__globals__["__doc__"] or "").splitlines() if line.startswith("| ")]
+    words = [line.split("|")[1].strip() for line in (scaling_reasons.__doc__ or "").splitlines() if line.startswith("| ")]
     assert words[1:] == [str(reason) for reason in Reason]

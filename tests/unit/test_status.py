@@ -10,12 +10,17 @@ from channelbeat.core import instants, status
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.news import news
 from channelbeat.core.outcomes import Kind, Outcome, Reason
+from channelbeat.core.refusal import Refusal
 from channelbeat.core.runs import Finished, State, Stats
+from channelbeat.core.scaling import Decision
+from channelbeat.core.scaling import Reason as Load
 from channelbeat.core.schedule import Event
 from channelbeat.core.status import Coming, EventFacts, Facts
 from channelbeat.core.tally import Tally, counts
 from channelbeat.core.timing import timetable
 from channelbeat.core.verdicts import Case
+from channelbeat.core.warming import Finding
+from channelbeat.core.workers import Workers
 from support.times import at
 from support.tree import ROOT
 
@@ -264,7 +269,124 @@ def test_what_people_wait_for_is_urgent(event: EventFacts, case: Case, is_urgent
 
 
 def test_what_is_not_ours_stays() -> None:
-    assert make(EventFacts("a"), had={"workers": {"summary": "1/1"}})["workers"] == {"summary": "1/1"}
+    assert make(EventFacts("a"), had={"blessed": {"by": "them"}})["blessed"] == {"by": "them"}
+
+
+STARTS = Decision(2, Load.LOAD, "150 waiting and 0 in flight call for 2")
+MORE = STARTS._replace(sentence="180 waiting and 9 in flight call for 2")
+NO_IMAGE, CRASHES = Finding("ImageCannotBePulled", "no image"), Finding("CrashLoop", "it ends")
+
+
+def staffed(ready: int = 0, decision: Decision = STARTS, trouble: Finding | None = None) -> Case:
+    return Case(1, managed=True, workers=Workers("t-worker", decision.desired, ready, decision, trouble))
+
+
+def with_workers(case: Case, had: dict[str, Any] | None = None) -> dict[str, Any]:
+    return make(EventFacts("a", coming=Coming(SOON)), case=case, had=had)
+
+
+def undecided(deployment: str) -> Case:
+    return Case(1, managed=True, workers=Workers(deployment, 0, 0, trouble=CRASHES))
+
+
+IDLE = staffed(0, Decision(0, Load.ZERO, "nothing waits"))
+
+
+@pytest.mark.parametrize(
+    ("had", "case", "workers"),
+    [
+        (None, staffed(), {"summary": "0/2", "reason": "Load", "ready": 0, "desired": 2}),
+        (None, IDLE, {"summary": "0/0", "reason": "Zero", "ready": 0, "desired": 0}),
+        (None, undecided("t-worker"), None),
+        (staffed(), undecided("t-worker"), {"summary": "0/2", "reason": "Load", "ready": 0, "desired": 2}),
+        (staffed(), undecided(""), None),
+        (None, staffed(5), {"summary": "2/2", "reason": "Load", "ready": 2, "desired": 2}),
+        (None, Case(1, managed=True), None),
+        (staffed(), Case(1, managed=True), {"summary": "0/2", "reason": "Load", "ready": 0, "desired": 2}),
+        (staffed(), Case(1, invalid=True), {"summary": "0/2", "reason": "Load", "ready": 0, "desired": 2}),
+        (staffed(), Case(1), None),
+    ],
+    ids=[
+        "starting",
+        "none",
+        "not decided yet",
+        "not decided any more",
+        "another's from now on",
+        "some are ending",
+        "not known",
+        "not known any more",
+        "what cannot be read",
+        "somebody else's from now on",
+    ],
+)
+def test_workers(had: Case | None, case: Case, workers: dict[str, Any] | None) -> None:
+    assert with_workers(case, with_workers(had) if had is not None else None).get("workers") == workers
+
+
+@pytest.mark.parametrize(
+    ("was", "case", "is_urgent"),
+    [
+        (staffed(), staffed(decision=MORE), False),
+        (staffed(2), staffed(2, STARTS._replace(reason=Load.SCALE_DOWN_DELAY)), False),
+        (staffed(), staffed(1), True),
+        (staffed(2), staffed(2, STARTS._replace(desired=1)), True),
+        (staffed(), staffed(decision=STARTS._replace(desired=3)), True),
+        (staffed(), staffed(trouble=NO_IMAGE), True),
+        (staffed(trouble=NO_IMAGE), staffed(trouble=NO_IMAGE._replace(text="no such image")), False),
+        (staffed(trouble=NO_IMAGE), staffed(trouble=CRASHES), True),
+        (staffed(trouble=CRASHES), staffed(), False),
+        (staffed(trouble=CRASHES), staffed(2), True),
+        (staffed(trouble=CRASHES), IDLE, True),
+        (staffed(trouble=CRASHES), Case(1, managed=True), None),
+        (Case(1, managed=True), staffed(), True),
+    ],
+    ids=[
+        "only the load",
+        "only the reason",
+        "one more is ready",
+        "one less is wanted",
+        "one more is wanted",
+        "trouble",
+        "the same in other words",
+        "another trouble",
+        "it crashed, and starts once more",
+        "it is over",
+        "nobody is wanted any more",
+        "nobody knows any more",
+        "it is known",
+    ],
+)
+def test_what_of_workers_is_urgent(was: Case, case: Case, is_urgent: bool | None) -> None:
+    had = with_workers(was)
+    has = with_workers(case, had)
+    assert (bool(status.patch(had, has)), status.urgent(had, has)) == (is_urgent is not None, bool(is_urgent))
+
+
+@pytest.mark.parametrize(
+    ("was", "case", "told"),
+    [
+        (IDLE, staffed(), [("Normal", "Scaled", "from 0 to 2 workers: because")]),
+        (staffed(2), IDLE, [("Normal", "Scaled", "from 2 to 0 workers: because")]),
+        (IDLE, staffed(1, STARTS._replace(desired=1)), [("Normal", "Scaled", "from 0 to 1 worker: because")]),
+        (Case(1, managed=True), staffed(), []),
+        (staffed(), staffed(2), []),
+        (staffed(), staffed(decision=MORE), []),
+        (staffed(), staffed(trouble=NO_IMAGE), [("Warning", "ImageCannotBePulled", "no image")]),
+        (staffed(trouble=NO_IMAGE), staffed(trouble=NO_IMAGE._replace(text="no such image")), []),
+        (staffed(trouble=NO_IMAGE), staffed(trouble=CRASHES), [("Warning", "CrashLoop", "it ends")]),
+        (staffed(trouble=NO_IMAGE), staffed(2), [("Normal", "AllReady", "2 of 2 ready: 150 waiting and 0 in flight call for 2")]),
+        (staffed(trouble=NO_IMAGE), staffed(1), [("Normal", "Starting", "1 of 2 ready, another is being started: 150 waiting and 0 in flight call for 2")]),
+        (
+            staffed(trouble=NO_IMAGE),
+            IDLE,
+            [("Normal", "Scaled", "from 2 to 0 workers: because"), ("Normal", "ScaledToZero", "no worker is called for: nothing waits")],
+        ),
+        (staffed(trouble=NO_IMAGE), Case(1, managed=True, refusal=Refusal("NoSuchLayer", "none")), [("Warning", "NoSuchLayer", "none")]),
+    ],
+)
+def test_what_is_told_of_workers(was: Case, case: Case, told: list[tuple[str, str, str]]) -> None:
+    had = with_workers(was)
+    assert [*news(had, with_workers(case, had), "because")] == told
 
 
 def test_an_event_that_is_gone_is_gone() -> None:
@@ -286,7 +408,8 @@ def test_every_text_fits() -> None:
     ]
     crd = yaml.safe_load((ROOT / "crds/beatschedules.channelbeat.dev.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
-    _fits(make(*events), schema, "status")
+    most = Workers("t-worker", 9_999_999, 9_999_999, Decision(9_999_999, Load.SCALE_DOWN_DELAY, long), Finding("CrashLoop", long))
+    _fits(make(*events, case=Case(1, workers=most)), schema, "status")
 
 
 def _fits(value: Any, schema: dict[str, Any], path: str) -> None:

@@ -13,9 +13,14 @@ from channelbeat.core.outcomes import Notice, Sign
 from channelbeat.core.parse import Fault
 from channelbeat.core.reasons import Type, Why
 from channelbeat.core.refusal import Refusal
+from channelbeat.core.scaling import Decision
+from channelbeat.core.scaling import Reason as Load
 from channelbeat.core.schedule import Event, Missed
 from channelbeat.core.verdicts import Case, Verdict, judge
+from channelbeat.core.warming import Finding
+from channelbeat.core.workers import Workers
 from support.times import at
+from support.tree import PACKAGE
 
 NOW = at("2026-11-21T12:00:00")
 GOOD = Case(3)
@@ -106,19 +111,125 @@ CASES: dict[str, tuple[Case, str, str, str]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_said(name: str) -> None:
     case, ready, accepted, stalled = CASES[name]
-    found = {type_: f"{verdict.status}/{verdict.reason}" for type_, verdict in judge(case).items()}
-    assert found == {Type.READY: ready, Type.ACCEPTED: accepted, Type.STALLED: stalled, Type.WORKERS_READY: "True/NotManaged"}
+    found = {type_: f"{verdict.status}/{verdict.reason}" for type_, verdict in judge(case).items() if type_ is not Type.WORKERS_READY}
+    assert found == {Type.READY: ready, Type.ACCEPTED: accepted, Type.STALLED: stalled}
 
 
-def test_workers_of_ours_are_not_there_yet() -> None:
-    assert judge(replace(GOOD, managed=True))[Type.WORKERS_READY][:2] == ("Unknown", "NotManagedYet")
+LOAD = Decision(3, Load.LOAD, "12 waiting and 3 in flight call for 3")
+NONE = Decision(0, Load.ZERO, "nothing waits, is in flight or is due soon")
+NO_IMAGE = Finding(Why.IMAGE_CANNOT_BE_PULLED, "image shop:1.5 cannot be pulled: correct it")
+MANAGED = replace(GOOD, managed=True)
+
+
+def staffed(desired: int = 3, ready: int = 3, decision: Decision | None = LOAD, trouble: Finding | None = None, **case: Any) -> Case:
+    return replace(MANAGED, workers=Workers("t-worker", desired, ready, decision, trouble), **case)
+
+
+WORKERS: dict[str, tuple[Case, str, str]] = {
+    "somebody else's": (GOOD, "True/NotManaged", "the workers are somebody else's: there is no spec.worker"),
+    "nobody knows yet": (MANAGED, "Unknown/Settling", "it is being found out how many workers there are, and how many there should be"),
+    "what was said stays until it is known": (replace(MANAGED, workers_before=Verdict("False", "CrashLoop", "it ended")), "False/CrashLoop", "it ended"),
+    "what a version said that did nothing does not stay": (
+        replace(MANAGED, workers_before=Verdict("Unknown", "NotManagedYet")),
+        "Unknown/Settling",
+        "it is being found out how many workers there are, and how many there should be",
+    ),
+    "nothing is done for a layer that is not there": (
+        replace(MANAGED, refusal=Refusal("NoSuchLayer", "no layer")),
+        "Unknown/NotAccepted",
+        "nothing is done about workers until the spec can be run: see the condition Accepted",
+    ),
+    "nothing is done for what cannot be read": (
+        replace(GOOD, invalid=True, faults=(FAULT,)),
+        "Unknown/NotAccepted",
+        "nothing is done about workers until the spec can be run: see the condition Accepted",
+    ),
+    "those of an earlier spec go on": (replace(staffed(), invalid=True), "True/AllReady", "3 of 3 ready: 12 waiting and 3 in flight call for 3"),
+    "all": (staffed(), "True/AllReady", "3 of 3 ready: 12 waiting and 3 in flight call for 3"),
+    "more than all, which are ending": (staffed(ready=5), "True/AllReady", "3 of 3 ready: 12 waiting and 3 in flight call for 3"),
+    "nobody decided yet": (staffed(decision=None), "True/AllReady", "3 of 3 ready"),
+    "one is missing": (staffed(ready=2), "False/Starting", "2 of 3 ready, another is being started: 12 waiting and 3 in flight call for 3"),
+    "some are missing": (staffed(ready=1), "False/Starting", "1 of 3 ready, the others are being started: 12 waiting and 3 in flight call for 3"),
+    "none is there yet": (staffed(ready=0), "False/Starting", "0 of 3 ready, they are being started: 12 waiting and 3 in flight call for 3"),
+    "none is wanted": (staffed(0, 0, NONE), "True/ScaledToZero", "no worker is called for: nothing waits, is in flight or is due soon"),
+    "the last is ending": (staffed(0, 1, NONE), "True/ScaledToZero", "no worker is called for: nothing waits, is in flight or is due soon"),
+    "trouble goes before what is missing": (staffed(ready=0, trouble=NO_IMAGE), "False/ImageCannotBePulled", NO_IMAGE.text),
+    "there may be trouble though all are ready": (staffed(trouble=Finding("NobodyListens", "none is heard of")), "False/NobodyListens", "none is heard of"),
+    "there may be trouble though none is wanted": (
+        staffed(0, 0, NONE, Finding("ExpiryShorterThanStartUp", "they may expire")),
+        "False/ExpiryShorterThanStartUp",
+        "they may expire",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_what_is_said_of_workers(name: str) -> None:
+    case, said, message = WORKERS[name]
+    found = judge(case)[Type.WORKERS_READY]
+    assert (f"{found.status}/{found.reason}", found.message) == (said, message)
+
+
+@pytest.mark.parametrize("trouble", sorted(reasons.OF_WORKERS))
+def test_trouble_with_workers_leaves_ready_as_it_is_and_is_pointed_at(trouble: Why) -> None:
+    found = judge(staffed(ready=0, trouble=Finding(trouble, "so")))
+    assert (found[Type.READY][:2], found[Type.WORKERS_READY][:2], found[Type.STALLED][:2]) == (SAID[:2], ("False", trouble), ("False", "NotStalled"))
+    assert found[Type.READY].message == f"what is due is sent; for its workers see the condition WorkersReady ({trouble})"
+
+
+@pytest.mark.parametrize("case", [staffed(), staffed(ready=0), staffed(0, 0, NONE), MANAGED])
+def test_workers_that_are_well_or_on_their_way_are_not_pointed_at(case: Case) -> None:
+    assert judge(case)[Type.READY] == SAID
+
+
+UNATTENDED = hindrance(Why.UNATTENDED)
+
+
+@pytest.mark.parametrize(
+    ("case", "ready"),
+    [
+        (staffed(hindrance=UNATTENDED), ("False", "Unattended", "channel c is full")),
+        (staffed(0, 0, NONE, hindrance=UNATTENDED), ("False", "Unattended", "channel c is full")),
+        (staffed(ready=0, hindrance=UNATTENDED), SAID),
+        (staffed(ready=0, hindrance=UNATTENDED, before=Verdict("False", "Unattended", "for long")), ("False", "Unattended", "for long")),
+        (
+            staffed(ready=0, trouble=NO_IMAGE, hindrance=UNATTENDED),
+            ("False", "Unattended", f"its runs wait, and no worker takes them (ImageCannotBePulled): {NO_IMAGE.text}"),
+        ),
+        (staffed(ready=0, trouble=NO_IMAGE, hindrance=hindrance()), ("False", "ChannelFull", "channel c is full")),
+        (staffed(ready=0, hindrance=hindrance()), ("False", "ChannelFull", "channel c is full")),
+    ],
+    ids=[
+        "nobody of those listens",
+        "nobody is called",
+        "they are being started",
+        "they are started anew",
+        "they cannot start",
+        "a full channel",
+        "a full channel, and they start",
+    ],
+)
+def test_a_channel_on_which_nobody_listens_is_told_with_why_there_are_no_workers(case: Case, ready: tuple[str, str, str]) -> None:
+    assert judge(case)[Type.READY] == ready
 
 
 def test_every_reason_can_be_said_and_is_explained() -> None:
-    judged = [judge(case) for case, *_ in CASES.values()] + [judge(replace(GOOD, managed=True)), judge(replace(GOOD, refusal=Refusal("InternalFault", "")))]
-    assert {verdict.reason for found in judged for verdict in found.values()} == {*Why}
+    cases = [*(case for case, *_ in CASES.values()), *(case for case, *_ in WORKERS.values()), replace(GOOD, refusal=Refusal("InternalFault", ""))]
+    judged = [judge(case) for case in cases]
+    said = {str(verdict.reason) for found in judged for verdict in found.values()}
+    assert said | reasons.OF_WORKERS == {*Why}
     assert reasons.__doc__
     assert set(re.findall(r"^\| \w+ \| \w+ \| (\w+) \|", reasons.__doc__, re.MULTILINE)) - {"reason"} == {*Why}
+    assert set(re.findall(r"^\| WorkersReady \| False \| (\w+) \|", reasons.__doc__, re.MULTILINE)) == {*reasons.OF_WORKERS, Why.STARTING}
+
+
+def test_every_trouble_that_somebody_finds_is_a_reason_and_the_other_way_round() -> None:
+    sources = "\n".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    constants = dict(re.findall(r'^([A-Z_]+): Final = "(\w+)"$', sources, re.MULTILINE))
+    found = re.findall(r'\b(?:Refusal|Finding)\(\s*(?:"(\w+)"|([A-Z_]+)\b)', sources)
+    passed_on = re.findall(r'\bApiRefused\(.+, "([A-Z]\w+)"\)', sources)
+    words = {word or constants[name] for word, name in found} | {*passed_on}
+    assert words - {"NoSuchLayer", "NamespaceNotAllowed"} == {*reasons.OF_WORKERS}
 
 
 def test_reasons_are_words_the_api_server_takes() -> None:

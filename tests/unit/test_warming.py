@@ -118,6 +118,42 @@ def test_how_many_workers_it_calls_for(tables: list[Timetable], handling: float 
     assert seen(*tables, handling=handling, **options).share == pytest.approx(share)
 
 
+NEAR = st.integers(-2 * MINUTE, 10 * MINUTE)
+TABLES = st.lists(
+    st.one_of(
+        NEAR.map(at),
+        st.builds(lambda every: of(every=every), st.integers(5 * SECOND, HOUR)),
+        st.builds(lambda every, first: of(every=every, not_before=NOON + first), st.integers(5 * SECOND, HOUR), NEAR),
+        st.builds(lambda every, jitter: of(every=every, jitter=jitter), st.integers(5 * SECOND, HOUR), st.integers(0, MINUTE)),
+        st.builds(lambda minute: of(cron=f"*/{minute} * * * *"), st.integers(1, 59)),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(TABLES, st.integers(0, 10 * MINUTE), st.floats(0, 1))
+def test_a_forecast_holds_until_it_says(tables: list[Timetable], stays: Ms, part: float) -> None:
+    found = seen(*tables, handling=SECOND, scale_down_after=stays)
+    until = found.until if found.until is not None else NOON + DAY
+    assert until > NOON
+    later = NOON + int((until - NOON - 1) * part)
+    assert seen(*tables, handling=SECOND, scale_down_after=stays, now=later) == found
+
+
+@pytest.mark.parametrize(
+    ("table", "until"),
+    [
+        pytest.param(at(HOUR), HOUR - AHEAD - 5 * MINUTE, id="a worker would be kept for it"),
+        pytest.param(at(AHEAD + MINUTE), MINUTE, id="it counts"),
+        pytest.param(at(SECOND), SECOND + LATE, id="it has passed"),
+        pytest.param(at(-HOUR), None, id="nothing is to come"),
+    ],
+)
+def test_when_time_changes_a_forecast(table: Timetable, until: Ms | None) -> None:
+    assert seen(table).until == (None if until is None else NOON + until)
+
+
 def test_a_stream_that_slows_down_counts_by_its_nearest() -> None:
     busy = of(cron="0-9 12 * * *")
     found = seen(busy, handling=2 * MINUTE, warm_up=30 * MINUTE)

@@ -57,6 +57,16 @@ class Done(NamedTuple):
         return (self.run, self.token, self.how, self.error, self.trace, self.result, str(self.after))
 
 
+class Handled(NamedTuple):
+    """A plain message that a handler is done with, whatever became of it, after `busy`: it is counted, no more."""
+
+    channel: str
+    busy: Ms
+
+    def args(self) -> tuple[str, ...]:
+        return ("", "", "plain", self.channel, "", "", str(self.busy))
+
+
 NOTHING_DONE: Final = ("", "", "", "", "", "", "0")
 
 
@@ -78,7 +88,7 @@ class Claims:
         self._worker, self._host, self._claim = worker, host, str(claim)
         self._take = redis.register_script(scripts.source("take"))
 
-    async def take(self, slot: int, token: str, channels: Sequence[str], done: Done | None = None) -> Taken:
+    async def take(self, slot: int, token: str, channels: Sequence[str], done: Done | Handled | None = None) -> Taken:
         """Settle `done`, and take the next of `channels`, the most important first; without channels only settle."""
         keys = [self._keys.state, self._keys.worker(self._worker), *map(self._keys.channel, channels)]
         args: list[Any] = [token, slot, self._claim, self._host, *(done.args() if done is not None else NOTHING_DONE), *channels]

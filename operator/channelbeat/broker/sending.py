@@ -46,7 +46,8 @@ class RedisBroker(Upkeep):
         timeout: float = 5.0,
     ) -> None:
         self._layer = channel_layer(settings, timeout=timeout)
-        super().__init__(connect.client(settings.url, timeout=timeout), Keys(settings.prefix), name=settings.name, claim=claim)
+        redis = connect.client(settings.url, timeout=timeout)
+        super().__init__(redis, Keys(settings.prefix), expiry=int(self._layer.expiry), name=settings.name, claim=claim)
         self._owner, self._silence, self._ahead, self._queue_limit, self._timeout = owner, silence, ahead, queue_limit, timeout
         self._generation, self._epoch, self._seq = "", "0", 0
         self._offset: Ms | None = None
@@ -54,8 +55,8 @@ class RedisBroker(Upkeep):
         self.evicting: str | None = None
         """The name of Redis's eviction policy, seen when taking the lead, if it may drop our keys."""
 
-    def _turn_to(self, redis: Redis, keys: Keys) -> None:
-        super()._turn_to(redis, keys)
+    def _turn_to(self, redis: Redis, keys: Keys, expiry: int) -> None:
+        super()._turn_to(redis, keys, expiry)
         self._lead = redis.register_script(scripts.source("lead"))
         self._enqueue = redis.register_script(scripts.source("enqueue"))
         self._resign = redis.register_script(scripts.source("resign"))
@@ -66,7 +67,7 @@ class RedisBroker(Upkeep):
         self._left.append(asyncio.create_task(_leave(self._redis, self._layer, after=2 * self._timeout)))
         self._left = [leaving for leaving in self._left if not leaving.done()]
         self._layer = layer
-        self._turn_to(redis, Keys(settings.prefix))
+        self._turn_to(redis, Keys(settings.prefix), int(layer.expiry))
         await asyncio.sleep(0)  # so that it has begun, should it be cancelled at once
 
     @property

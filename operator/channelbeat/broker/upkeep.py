@@ -4,15 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgpack
 from redis.asyncio import Redis
 
 from channelbeat.broker import connect, scripts
 from channelbeat.broker.keys import Keys
 from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.measures import ChannelLoad, Listener
 from channelbeat.core.runs import Finished, State, Stats, Sweep
 
 AT_ONCE: Final = 500
 RESULTS: Final = 1_000
+CHANNELS: Final = 500
+"""Whose load is asked for in one step of Redis, which takes it a few milliseconds."""
 WAITS_LONG: Final[Ms] = 30 * SECOND
 SILENT: Final[Ms] = MINUTE
 _COUNTS: Final = ("ok", "failed", "dead", "expired", "cancelled", "retrying")
@@ -20,17 +24,19 @@ _MOMENTS: Final = ("lastSuccess", "lastFailure", "paused")
 
 
 class Upkeep:
-    """`claim`: how long workers' claims last."""
+    """`expiry`: how long the layer's messages last, in seconds; `claim`: how long workers' claims do."""
 
-    def __init__(self, redis: Redis, keys: Keys, *, name: str, claim: Ms) -> None:
+    def __init__(self, redis: Redis, keys: Keys, *, expiry: int, name: str, claim: Ms) -> None:
         self.name, self._claim = name, claim
-        self._turn_to(redis, keys)
+        self._turn_to(redis, keys, expiry)
 
-    def _turn_to(self, redis: Redis, keys: Keys) -> None:
+    def _turn_to(self, redis: Redis, keys: Keys, expiry: int) -> None:
         """Redis is reached by this client from now on, our part of it by these keys."""
-        self._redis, self._keys = redis, keys
+        self._redis, self._keys, self._expiry = redis, keys, expiry
         self._sweep = redis.register_script(scripts.source("sweep"))
         self._resume = redis.register_script(scripts.source("resume"))
+        self._loads = redis.register_script(scripts.source("loads"))
+        self._listeners = redis.register_script(scripts.source("listeners"))
 
     async def sweep(self) -> Sweep:
         with connect.errors(self.name):
@@ -51,9 +57,9 @@ class Upkeep:
             now = await self._now()
             channels = sorted(name.decode() for name in await self._members(f"{self._keys.root}channels"))
             waiting = {channel: count for channel, (count, oldest) in (await self._queued(channels)).items() if now - oldest > WAITS_LONG}
-            if not waiting:
-                return {}
-            attended = await self._attended(now)
+        if not waiting:
+            return {}
+        attended = {channel for listener in await self.listeners() for channel in listener.channels}
         return {channel: count for channel, count in waiting.items() if channel not in attended}
 
     async def _queued(self, channels: Sequence[str]) -> dict[str, tuple[int, float]]:
@@ -65,14 +71,6 @@ class Upkeep:
         found = await pipe.execute(raise_on_error=False)
         pairs = zip(channels, found[::2], found[1::2], strict=True)
         return {channel: (count, oldest[0][1]) for channel, count, oldest in pairs if isinstance(oldest, list) and oldest}
-
-    async def _attended(self, now: Ms) -> set[str]:
-        """Channels that a worker listens on which was seen lately."""
-        pipe = self._redis.pipeline(transaction=False)
-        workers: Any = await self._redis.zrangebyscore(f"{self._keys.root}workers", now - SILENT, "+inf")
-        for worker in workers:
-            pipe.hget(self._keys.worker(worker.decode()), "channels")
-        return {channel for listed in await pipe.execute(raise_on_error=False) if isinstance(listed, bytes) for channel in listed.decode().split()}
 
     async def stats(self, events: Sequence[str]) -> dict[str, Stats]:
         """Of each event, zeros for one of which nothing is known."""
@@ -93,13 +91,24 @@ class Upkeep:
         claimed = await pipe.execute(raise_on_error=False)
         return Counter(run.decode().rpartition("/")[0] for runs in claimed if isinstance(runs, list) for run in runs)
 
-    async def in_flight(self, channels: Sequence[str]) -> dict[str, int]:
+    async def loads(self, channels: Sequence[str]) -> dict[str, ChannelLoad]:
+        found: dict[str, ChannelLoad] = {}
+        for start in range(0, len(channels), CHANNELS):
+            some = channels[start : start + CHANNELS]
+            with connect.errors(self.name):
+                reply = await self._loads(keys=[self._keys.state], args=[self._keys.prefix, self._expiry, msgpack.packb(some, use_bin_type=False)])
+            values = iter(msgpack.unpackb(reply))
+            for channel, (waiting, in_flight, busy, handled, oldest) in zip(some, zip(*[values] * 5, strict=True), strict=True):
+                if waiting is not False:
+                    found[channel] = ChannelLoad(waiting, in_flight, busy, handled, oldest or None)
+        return found
+
+    async def listeners(self) -> list[Listener]:
+        """Those that were seen in the last minute."""
         with connect.errors(self.name):
-            pipe = self._redis.pipeline(transaction=False)
-            for channel in channels:
-                pipe.zcard(self._keys.claims(channel))
-            counts = await pipe.execute(raise_on_error=False)
-        return {channel: count for channel, count in zip(channels, counts, strict=True) if isinstance(count, int)}
+            reply = await self._listeners(keys=[self._keys.state], args=[SILENT])
+        values = iter(msgpack.unpackb(reply, unicode_errors="replace"))
+        return [Listener(id_, pod, tuple(channels.split()), *numbers) for id_, pod, channels, *numbers in zip(*[values] * 7, strict=True)]
 
     async def resume(self, event: str) -> bool:
         with connect.errors(self.name):

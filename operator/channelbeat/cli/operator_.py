@@ -1,5 +1,6 @@
 """`channelbeat operator`"""
 
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from channelbeat.observability.address import address
 
 LAYERS = Path("/etc/channelbeat/layers.yaml")
 NAMESPACE = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"  # RFC 1123
+MAKES_WORKERS = "CHANNELBEAT_WORKERS_CREATE"
 LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -74,6 +76,15 @@ def command(
         status_writes=status_writes,
         kubeconfig=kubeconfig,
         context=context,
+        workers=_makes_workers(),
     )
     with logs.set_up(log_format, log_level):
         app.run(config)
+
+
+def _makes_workers() -> bool:
+    """What the installation's rights allow, so that the chart says it."""
+    said = os.environ.get(MAKES_WORKERS, "true")
+    if said not in ("true", "false"):
+        raise UsageError(f"{MAKES_WORKERS}={said!r}: set it to true or false (or not, which is true)")
+    return said == "true"

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from channelbeat.errors import ApiRefused, ApiUnreachable
+
+UNKNOWN_FIELD: Final = "failed to create typed patch object"
+"""Said with 500 of what is to be applied and is not as it should be."""
 
 
 def asked(method: str, path: str) -> str:
@@ -18,9 +21,9 @@ def no(question: str, code: int, said: str) -> ApiRefused | ApiUnreachable:
     that is no refusal."""
     status = _status(said)
     message = status.get("message") or said.strip()[:200] or "without a word"
-    if code >= 500:
+    if code >= 500 and not message.startswith(UNKNOWN_FIELD):
         return ApiUnreachable(f"the API server stumbles over {question}: {code} {message}")
-    return ApiRefused(f"the API server refuses {question}: {message}", code, str(status.get("reason") or ""))
+    return ApiRefused(f"the API server refuses {question}: {message}", code, str(status.get("reason") or ""), message)
 
 
 def event(line: bytes, question: str) -> tuple[str, dict[str, Any]]:

@@ -72,8 +72,9 @@ class Api:
         return await self._call("PATCH", path, body, content=MERGE, timeout=timeout)
 
     async def apply(self, path: str, body: Mapping[str, Any], *, manager: str) -> dict[str, Any]:
-        """Server-side apply, forced."""
-        return await self._call("PATCH", path, body, content=APPLY, query={"fieldManager": manager, "force": "true"})
+        """Server-side apply, forced; a field that the server does not know is refused, and not left out."""
+        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        return await self._call("PATCH", path, body, content=APPLY, query=query)
 
     async def delete(self, path: str) -> None:
         """ApiRefused with 404 when there is none."""

@@ -12,7 +12,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +27,17 @@ from channelbeat.cluster.elector import Elector
 from channelbeat.cluster.fault_log import FaultLog
 from channelbeat.cluster.journals import Journals
 from channelbeat.cluster.layer_files import LayerFiles
+from channelbeat.cluster.parts import Parts
 from channelbeat.cluster.register import Register
 from channelbeat.cluster.reports import Reporter
 from channelbeat.cluster.requests import Requests
+from channelbeat.cluster.scale_targets import ScaleTargets
+from channelbeat.cluster.staffing import Staffing
 from channelbeat.cluster.stuck import stuck
 from channelbeat.cluster.watch import Scope, watch
+from channelbeat.cluster.workloads import Workloads
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
-from channelbeat.errors import ChannelbeatError
 from channelbeat.observability import pages
 from channelbeat.observability.address import Address
 from channelbeat.observability.health import Health
@@ -43,19 +46,22 @@ from channelbeat.observability.metrics import Metrics
 from channelbeat.observability.page import Handler
 from channelbeat.running import control, instance
 from channelbeat.running.answers import Answers
+from channelbeat.running.autoscaler import Autoscaler
 from channelbeat.runtime import Engine, SystemClock
 
 log: Final = logging.getLogger("channelbeat")
 
 HANDS_OVER_WITHIN: Final = 1.5  # seconds; a layer whose Redis hangs must not keep the Lease, and all other layers, from the next leader
 ENDS_WITHIN: Final = 10.0
+DISPATCHER: Final = "dispatcher"
 ASIDE: Final[Ms] = 2 * SECOND  # others take it within milliseconds; should none be there, it is taken back
 TRIGGERS: Final = "the operator is asked by annotation: kubectl annotate beat NAME -n NAMESPACE --overwrite trigger.channelbeat.dev/EVENT=$(date -u +%FT%TZ)"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """As on the command line. `namespaces` empty: the one we are in; None: all. `lease_namespace` None: the one we are in."""
+    """As on the command line. `namespaces` empty: the one we are in; None: all. `lease_namespace` None: the one we are in. `workers`: may
+    Deployments be made?"""
 
     layers: Path
     listen: Address
@@ -68,6 +74,7 @@ class Config:
     status_writes: float = 20.0
     kubeconfig: Path | None = None
     context: str | None = None
+    workers: bool = True
 
 
 def run(config: Config) -> None:
@@ -82,7 +89,7 @@ class _Operator:
         named = config.namespaces or (self._access.namespace,)
         self._namespaces = None if config.namespaces is None else tuple(dict.fromkeys(named))
         self._stop = asyncio.Event()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._parts = Parts()
 
     async def run(self) -> None:
         self._take_signals()
@@ -94,7 +101,7 @@ class _Operator:
             await stack.enter_async_context(self._asked())
             self._begin_parts()
             try:
-                await self._stopped_or_failed()
+                await self._parts.until(self._stop)
             finally:
                 await self._end()
 
@@ -115,11 +122,25 @@ class _Operator:
         owner = reaching.owner(self._access, f"{lease_namespace}/{config.lease}")
         journals = Journals()
         self._engine = Engine(self._layers, owner=owner, journal=journals, clock=clock, leadership=self._elector)
-        self._reporter = Reporter(self._api, self._engine, leadership=self._elector, clock=clock, writes_per_second=config.status_writes)
+        staffing = Staffing()
+        self._workloads = Workloads(
+            self._api,
+            staffing,
+            namespaces=self._namespaces,
+            targets=ScaleTargets(self._api, namespace=lease_namespace, name=config.lease),
+            leadership=self._elector,
+            clock=clock,
+            changed=self._staffed,
+            create=config.workers,
+        )
+        self._autoscaler = Autoscaler(self._engine, self._workloads, layers=lambda: self._layers, leadership=self._elector, clock=clock)
+        self._workloads.heed(self._autoscaler)
+        workers = self._workloads.workers
+        self._reporter = Reporter(self._api, self._engine, leadership=self._elector, clock=clock, workers=workers, writes_per_second=config.status_writes)
         self._requests = Requests(self._engine, leadership=self._elector, clock=clock, answered=self._reporter.answered, resumed=self._reporter.look)
-        self._metrics = Metrics(self._engine, leadership=self._elector, writes=self._reporter.writes, version=__version__)
+        self._metrics = Metrics(self._engine, leadership=self._elector, writes=self._reporter.writes, workers=workers, version=__version__)
         self._faults = FaultLog()
-        self._register = Register(self._engine.book, self._layers, [self._reporter, self._requests, self._metrics, self._faults])
+        self._register = Register(self._engine.book, self._layers, [staffing, self._reporter, self._requests, self._metrics, self._faults])
         self._census = Census(self._api, self._register, namespaces=self._namespaces, selector=config.selector)
         self._health = Health(self._engine.layers, lambda: self._register.complete)
         journals.to += [LogJournal(), self._metrics, self._reporter]
@@ -142,21 +163,20 @@ class _Operator:
             "all namespaces" if self._namespaces is None else ", ".join(self._namespaces),
             ", ".join(self._layers),
         )
-        self._begin("dispatcher", self._engine.run())
-        self._begin("schedules", self._follow())
-        self._begin("election", self._elect())
-        self._begin("status", self._reporter.run())
-        self._begin("requests", self._requests.run())
-        self._begin("layer files", self._files.run())
-        self._begin("metrics", self._metrics.run())
-        self._begin("lead", self._step_aside_when_stuck())
-
-    def _begin(self, name: str, part: Coroutine[Any, Any, None]) -> None:
-        self._tasks[name] = asyncio.create_task(part, name=name)
+        self._parts.begin(DISPATCHER, self._engine.run())
+        self._parts.begin("schedules", self._follow())
+        self._parts.begin("election", self._elect())
+        self._parts.begin("status", self._reporter.run())
+        self._parts.begin("requests", self._requests.run())
+        self._parts.begin("workers", self._once_seen(self._workloads.run))
+        self._parts.begin("scaling", self._once_seen(self._autoscaler.run))
+        self._parts.begin("layer files", self._files.run())
+        self._parts.begin("metrics", self._metrics.run())
+        self._parts.begin("lead", self._step_aside_when_stuck())
 
     async def _follow(self) -> None:
         await self._census.begin()
-        self._begin("census", self._census.run())
+        self._parts.begin("census", self._census.run())
         scope = Scope(self._namespaces, self._config.selector)
         await watch(self._access, self._register, scope, listed=self._census.want, signals=self._take_signals)
 
@@ -168,11 +188,22 @@ class _Operator:
         gc.freeze()  # what has been read stays: no collection need look at it again
         await self._elector.run()
 
+    async def _once_seen(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """All schedules: one of them may name the workers of another."""
+        await self._register.completed.wait()
+        await run()
+
+    def _staffed(self, schedule: str) -> None:
+        """Something else is to be said of its workers."""
+        self._reporter.staffed(schedule)
+        self._metrics.staffed(schedule)
+
     def _wake(self) -> None:
         """The leadership may have changed."""
         self._engine.wake()
         self._requests.wake()
         self._reporter.wake()
+        self._workloads.wake()
 
     def _use_layers(self, layers: Mapping[str, LayerSettings]) -> None:
         names = self._layers.keys() | layers.keys()
@@ -181,23 +212,10 @@ class _Operator:
         self._layers = layers
         self._register.use_layers(layers, changed)
 
-    async def _stopped_or_failed(self) -> None:
-        """The first part that ends is why all end: none is meant to."""
-        stopped = asyncio.create_task(self._stop.wait())
-        try:
-            done, _ = await asyncio.wait([stopped, *self._tasks.values()], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-        for name, task in self._tasks.items():
-            if task in done:
-                _fail(name, task)
-
     async def _end(self) -> None:
         log.info("stopping: handing over")
         await self._hand_over()
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.wait(self._tasks.values(), timeout=ENDS_WITHIN)
+        await self._parts.end(within=ENDS_WITHIN)
         log.info("stopped")
 
     async def _step_aside_when_stuck(self) -> None:
@@ -208,9 +226,7 @@ class _Operator:
                 await self._elector.step_aside(ASIDE)
 
     async def _hand_over(self) -> None:
-        dispatcher = self._tasks["dispatcher"]
-        dispatcher.cancel()
-        await asyncio.wait([dispatcher], timeout=HANDS_OVER_WITHIN)
+        await self._parts.end(DISPATCHER, within=HANDS_OVER_WITHIN)
         await self._elector.release()
 
     def _take_signals(self) -> None:
@@ -222,17 +238,6 @@ class _Operator:
         if self._stop.is_set():
             os._exit(1)
         self._stop.set()
-
-
-def _fail(name: str, task: "asyncio.Task[None]") -> None:
-    fault = None if task.cancelled() else task.exception()
-    if isinstance(fault, ChannelbeatError):
-        raise fault
-    log.critical("the part %r ended", name, exc_info=fault)
-    raise ChannelbeatError(
-        f"the operator ends, because its part {name!r} did ({type(fault).__name__}: {fault}): a fault of channelbeat's own, please report it; "
-        "another replica leads on"
-    )
 
 
 def _identity() -> str:

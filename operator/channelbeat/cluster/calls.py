@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from channelbeat.cluster.pace import Bucket, Stopwatch
+from channelbeat.cluster.pace import Bucket
 from channelbeat.core.instants import SECOND, Ms
+from channelbeat.engine.stopwatch import Stopwatch
 
 log: Final = logging.getLogger("channelbeat.status")
 

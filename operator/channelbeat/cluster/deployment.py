@@ -11,12 +11,16 @@ from typing import Any, Final
 
 from channelbeat.cluster.pod_template import SCHEDULE, Body, container, labels
 from channelbeat.core.schedule import BeatSchedule
+from channelbeat.core.timing import durations
+from channelbeat.core.warming import REMEMBERED, Starts
 
 PATH: Final = "/apis/apps/v1/namespaces/{}/deployments"
 MANAGER: Final = "channelbeat"
 """The field manager of what is applied."""
 APPLIED: Final = "channelbeat.dev/applied"
 """An annotation: the hash of what was applied, all but the number of replicas."""
+STARTS: Final = "channelbeat.dev/start-ups"
+"""An annotation: how long the last starts took, for whoever leads next."""
 
 
 def name(schedule: BeatSchedule) -> str:
@@ -45,6 +49,20 @@ def applied(schedule: BeatSchedule, uid: str, template: Mapping[str, Any], repli
     return body
 
 
+def sent(body: Mapping[str, Any], uid: str, starts: Starts) -> Body:
+    """`applied`, as it is sent to the Deployment of that uid, no other: the server refuses it for one that was made, or taken away, meanwhile."""
+    annotations = body["metadata"]["annotations"] | ({STARTS: " ".join(map(durations.text, starts))} if starts else {})
+    return {**body, "metadata": {**body["metadata"], "uid": uid, "annotations": annotations}}
+
+
+def starts(live: Mapping[str, Any]) -> Starts:
+    """What it says of them; nothing where that cannot be read."""
+    try:
+        return tuple(durations.parse(one) for one in str((live["metadata"].get("annotations") or {}).get(STARTS, "")).split())[-REMEMBERED:]
+    except ValueError:
+        return ()
+
+
 def hash_of(body: Mapping[str, Any]) -> str:
     """16 hex digits over all of it but the replicas and the annotations of the Deployment itself."""
     metadata = {field: value for field, value in body["metadata"].items() if field != "annotations"}
@@ -58,6 +76,11 @@ def owner(live: Mapping[str, Any]) -> str:
     return next((str(one["uid"]) for one in live["metadata"].get("ownerReferences", ()) if one.get("controller")), "")
 
 
+def was_applied(live: Mapping[str, Any]) -> bool:
+    """Whether it ever got more than the POST says."""
+    return APPLIED in (live["metadata"].get("annotations") or {})
+
+
 def same(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Whether the Deployment is as `body` would make it, so that nothing needs to be applied: made of the same body, and all of it ours still.
 
@@ -68,11 +91,15 @@ def same(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 def intact(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Whether MANAGER manages every field of `body`: somebody else has changed none. `live` has its managedFields."""
-    ours = next((one["fieldsV1"] for one in live["metadata"].get("managedFields", ()) if _is_ours(one)), None)
+    ours = _ours(live)
     if ours is None:
         return False
     metadata = {field: value for field, value in body["metadata"].items() if field not in ("name", "namespace")}
     return _managed({"metadata": metadata, "spec": body["spec"]}, ours)
+
+
+def _ours(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((one["fieldsV1"] for one in live["metadata"].get("managedFields", ()) if _is_ours(one)), None)
 
 
 def _is_ours(entry: Mapping[str, Any]) -> bool:

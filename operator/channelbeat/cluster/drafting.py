@@ -4,15 +4,15 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
-from channelbeat.cluster.facts import gather
-from channelbeat.cluster.layer_troubles import STEADY, LayerTroubles
+from channelbeat.cluster.facts import Sources, gather
+from channelbeat.cluster.layer_troubles import STEADY
 from channelbeat.cluster.ledger import Tallies
 from channelbeat.cluster.writing import Draft, Tracked
 from channelbeat.core import status
 from channelbeat.core.instants import MINUTE, SECOND, Ms
 from channelbeat.core.runs import Stats
 from channelbeat.core.status import Facts
-from channelbeat.runtime import Engine
+from channelbeat.core.workers import Workers
 
 log: Final = logging.getLogger("channelbeat.status")
 
@@ -22,13 +22,19 @@ SETTLES: Final[Ms] = SECOND // 2
 """To the first of the looks for whether events are settled."""
 
 
-def draft(
-    object_: Tracked, engine: Engine, troubles: LayerTroubles, tallies: Tallies, known: Mapping[str, Stats], *, now: Ms, passed: Ms
-) -> tuple[Draft, Facts]:
+def draft(object_: Tracked, sources: Sources, tallies: Tallies, known: Mapping[str, Stats], *, now: Ms, passed: Ms) -> tuple[Draft, Facts]:
     """`now`: by the clock, `passed`: by the stopwatch."""
-    found = gather(object_.seen, engine, troubles, tallies, known, now=now, passed=passed)
-    had = object_.status(passed)
-    return Draft(had, status.make(had, found, now), tallies), found
+    found = gather(object_.seen, sources, tallies, known, now=now, passed=passed)
+    had, workers = object_.status(passed), found.case.workers
+    why = workers.decision.sentence if workers is not None and workers.decision is not None else ""
+    return Draft(had, status.make(had, found, now), tallies, why), found
+
+
+def staff(workers: Workers | None) -> tuple[object, ...]:
+    """What of it people wait for."""
+    if workers is None:
+        return ()
+    return workers.desired, workers.staying, workers.trouble.reason if workers.trouble is not None else None
 
 
 def stumbled(object_: Tracked) -> None:

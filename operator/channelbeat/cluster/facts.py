@@ -2,8 +2,8 @@
 
 import logging
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from channelbeat.cluster.layer_troubles import LayerTroubles, Place
 from channelbeat.cluster.ledger import Tallies
@@ -19,6 +19,7 @@ from channelbeat.core.status import Coming, EventFacts, Facts, coming
 from channelbeat.core.tally import Tally
 from channelbeat.core.timing import durations
 from channelbeat.core.verdicts import Case, meanwhile
+from channelbeat.core.workers import Workers
 from channelbeat.errors import LayerError
 from channelbeat.runtime import Engine
 
@@ -27,6 +28,14 @@ log: Final = logging.getLogger("channelbeat.status")
 _IN_EVENT: Final = re.compile(r"spec\.events\[([0-9]+)\]")
 _NONE: Final = Tally()
 _HINDERED: Final = tuple(f'"reason":"{why}"'.encode() for why in (*BLOCKS.values(), Why.UNATTENDED))
+
+
+class Sources(NamedTuple):
+    """Who knows. `workers`: of a schedule, by its key; None while nothing is known, or there are none of ours."""
+
+    engine: Engine
+    troubles: LayerTroubles
+    workers: Callable[[str], Workers | None]
 
 
 def layer_of(seen: Seen) -> str:
@@ -70,12 +79,13 @@ class Statistics:
             return {}
 
 
-def gather(seen: Seen, engine: Engine, troubles: LayerTroubles, tallies: Tallies, known: Mapping[str, Stats], *, now: Ms, passed: Ms) -> Facts:
-    """`now`: by the clock, `passed`: by the stopwatch that `troubles` goes by."""
-    schedule, layer = seen.schedule, layer_of(seen)
+def gather(seen: Seen, sources: Sources, tallies: Tallies, known: Mapping[str, Stats], *, now: Ms, passed: Ms) -> Facts:
+    """`now`: by the clock, `passed`: by the stopwatch that the troubles go by."""
+    schedule, layer, workers = seen.schedule, layer_of(seen), sources.workers(seen.key)
+    engine, troubles, _ = sources
     if schedule is None:
         bare = [EventFacts(name, _faults(seen, i), runs=False, tally=tallies.get(name, _NONE)) for i, name in enumerate(seen.names)]
-        return Facts(seen.key, Case(seen.generation, invalid=True, faults=seen.faults), bare)
+        return Facts(seen.key, Case(seen.generation, invalid=True, faults=seen.faults, workers=workers), bare)
     spec, running = schedule.spec, {event.name: event for event in schedule.spec.events}
     events = list[EventFacts]()
     settled = troubles.well(layer)
@@ -100,6 +110,7 @@ def gather(seen: Seen, engine: Engine, troubles: LayerTroubles, tallies: Tallies
         hindrance=troubles.hindrance(Place(layer, _target(seen))),
         settled=settled and ((ahead and not _hindered(seen)) or troubles.steady(layer, passed)),
         managed=isinstance(spec.worker, Worker),
+        workers=workers,
     )
     return Facts(seen.key, case, events, spec.time_zone)
 

@@ -1,5 +1,7 @@
-"""What is told by Kubernetes Events, which `kubectl describe` shows. Nothing rests on them: one that the API server does not take is dropped."""
+"""What is told by Kubernetes Events, which `kubectl describe` shows. Nothing rests on them: one that the API server does not take is dropped.
+What is wrong with workers, and that it is over, is told in the log besides."""
 
+import logging
 from collections import Counter, deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
@@ -10,11 +12,15 @@ from channelbeat.core import instants
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.news import News
 from channelbeat.core.parse import API_VERSION, KIND
+from channelbeat.core.reasons import OF_WORKERS, Why
 from channelbeat.errors import ApiError
+
+log: Final = logging.getLogger("channelbeat.workers")
 
 WAITING: Final = 200
 """So many may wait for their turn; of more, the oldest are dropped."""
 COMPONENT: Final = "channelbeat"
+LOGGED: Final = OF_WORKERS | {Why.ALL_READY, Why.SCALED_TO_ZERO, Why.STARTING}
 
 
 class Events:
@@ -29,6 +35,10 @@ class Events:
 
     def tell(self, seen: Seen, news: News, now: Ms) -> None:
         namespace, _, name = seen.key.partition("/")
+        if news.reason in LOGGED:
+            level = logging.WARNING if news.type == "Warning" else logging.INFO
+            names = {"namespace": namespace, "schedule": name, "reason": news.reason}
+            log.log(level, "workers of %s: %s: %s", seen.key, news.reason, news.message, extra=names)
         at = instants.text(now - now % SECOND)
         regarding = {"apiVersion": API_VERSION, "kind": KIND, "namespace": namespace, "name": name, "uid": seen.uid}
         body = {

@@ -7,7 +7,7 @@ lead changed of many, then the rest. Nothing is written that is the same, and wi
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from channelbeat.cluster import drafting, facts
@@ -16,34 +16,40 @@ from channelbeat.cluster.calls import Calls
 from channelbeat.cluster.k8s_events import Events
 from channelbeat.cluster.layer_troubles import LayerTroubles
 from channelbeat.cluster.ledger import NOTHING, Ledger, Tallies
-from channelbeat.cluster.pace import Stopwatch
 from channelbeat.cluster.register import Seen
-from channelbeat.cluster.turns import Turn, Turns
+from channelbeat.cluster.rota import GRID, Rota
+from channelbeat.cluster.turns import Turn
 from channelbeat.cluster.writing import Draft, Tracked, Writer
 from channelbeat.core.instants import MINUTE, SECOND, Ms
-from channelbeat.core.news import news, of_answer
+from channelbeat.core.news import of_answer
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Finished, Stats
 from channelbeat.core.status import Facts
+from channelbeat.core.workers import Workers, nothing_known
 from channelbeat.engine.ports import Clock, Leadership
+from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.runtime import Engine
 
-COALESCED: Final[Ms] = SECOND // 2
-GRID: Final[Ms] = 100
-"""Objects come up together, at multiples of it, so that a layer is asked once for many."""
 ROUTINE: Final[Ms] = 5 * MINUTE
-LEISURE: Final[Ms] = 10 * SECOND
-"""From what happened to its first routine write: a run that was enqueued then often has ended."""
 AT_LEAST_EVERY: Final[Ms] = SECOND
-AT_ONCE: Final = 100
 YIELDS: Final = 20  # after so many looks others have their turn: a look takes a tenth of a millisecond
 LOOKS: Final = 5  # for each write that there is room for: most find nothing to write
 
 
 class Reporter:
-    """A Journal, and a listener of the register. `writes`: what became of each call, by word (cluster/writing.py, k8s_events.py)."""
+    """A Journal, and a listener of the register. `workers`: how it stands with those of a schedule; who knows calls `staffed` when that changes.
+    `writes`: what became of each call, by word (cluster/writing.py, k8s_events.py)."""
 
-    def __init__(self, api: Api, engine: Engine, *, leadership: Leadership, clock: Clock, writes_per_second: float = 20.0) -> None:
+    def __init__(
+        self,
+        api: Api,
+        engine: Engine,
+        *,
+        leadership: Leadership,
+        clock: Clock,
+        workers: Callable[[str], Workers | None] = nothing_known,
+        writes_per_second: float = 20.0,
+    ) -> None:
         self._engine, self._leadership, self._clock = engine, leadership, clock
         self.writes: Counter[str] = Counter()
         self._watch = Stopwatch(clock)
@@ -51,13 +57,13 @@ class Reporter:
         self._calls = Calls(writes_per_second, self._watch, ended=self._wake.set)
         self._events = Events(api, self.writes)
         self._troubles = LayerTroubles()
+        self._sources = facts.Sources(engine, self._troubles, workers)
         self._statistics = facts.Statistics(engine, self._troubles)
         self._objects: dict[str, Tracked] = {}
         self._writer = Writer(api, self._watch, self.writes, self._objects.get)
         self._ledger = Ledger(self._objects)
-        self._turns = Turns()
+        self._rota = Rota(self._objects, self._watch)
         self._unsettled: dict[str, set[str]] = {}  # objects whose layer has to be well before more can be said, by layer
-        self._leads = False
         self._others = True  # have led since we last did
 
     def seen(self, seen: Seen) -> None:
@@ -71,13 +77,13 @@ class Reporter:
         if (before.generation, before.refusal, before.annotations) != (seen.generation, seen.refusal, seen.annotations):
             self.look(seen.key)
         elif seen.status != before.status and object_.ours is None and not object_.busy:
-            self._routine(seen.key)  # mostly our own; what somebody else wrote is put right some time
+            self._rota.routine(seen.key)  # mostly our own; what somebody else wrote is put right some time
 
     def gone(self, key: str) -> None:
         """The object is no more."""
         self._objects.pop(key, None)
         self._ledger.drop(key)
-        self._turns.drop(key)
+        self._rota.drop(key)
 
     def answered(self, key: str, event: str, text: str) -> None:
         """This became of the event's trigger annotation."""
@@ -92,8 +98,14 @@ class Reporter:
 
     def look(self, key: str) -> None:
         """Something may be different that people wait for."""
-        self._want(Turn.SOON, key, self._watch.now() + COALESCED)
+        self._rota.soon(key)
         self._wake.set()
+
+    def staffed(self, key: str) -> None:
+        """Something else is to be said of its workers. Why so many are wanted changes with the load, and is written in passing."""
+        if (object_ := self._objects.get(key)) is not None:
+            was, object_.staff = object_.staff, drafting.staff(self._sources.workers(key))
+            self._rota.routine(key) if object_.staff == was else self.look(key)
 
     def wake(self) -> None:
         """The leadership may have changed."""
@@ -101,11 +113,11 @@ class Reporter:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         for key in self._ledger.record(outcomes):
-            self._routine(key)
+            self._rota.routine(key)
 
     def finished(self, runs: Sequence[Finished]) -> None:
         for key, paused in self._ledger.finished(runs):
-            self.look(key) if paused else self._routine(key)
+            self.look(key) if paused else self._rota.routine(key)
 
     def tell(self, notice: Notice) -> None:
         """Of layers it is asked how they stand: a trouble is to last before it is written."""
@@ -116,28 +128,28 @@ class Reporter:
             while True:
                 self._wake.clear()
                 self._see_who_leads()
-                if self._leads:
+                if self._rota.leads:
                     await self._round()
                 await self._watch.sleep_until(self._next(), self._wake)
         finally:
             await self._calls.end()
 
     def _see_who_leads(self) -> None:
-        now, led = self._watch.now(), self._leads
+        now, led = self._watch.now(), self._rota.leads
         changed = self._troubles.look(self._engine.layers(), self._engine.hindrances, now)
-        self._leads = self._leadership.valid()
+        self._rota.leads = self._leadership.valid()
         if self._leadership.lost() and not self._others:
             self._others = True
             self._ledger.forget_answers()  # somebody else may give a newer one
-        if self._leads and not led:
+        if self._rota.leads and not led:
             self._take_over(now)
-        elif self._leads:
+        elif self._rota.leads:
             if changed:
-                self._want_many(key for key, object_ in self._objects.items() if facts.concerned(object_.seen, changed))
+                self._rota.many(key for key, object_ in self._objects.items() if facts.concerned(object_.seen, changed))
             for layer in [layer for layer in self._unsettled if self._troubles.well(layer)]:
-                self._want_many(self._unsettled.pop(layer))
+                self._rota.many(self._unsettled.pop(layer))
         elif led:
-            self._turns.clear()
+            self._rota.clear()
 
     def _take_over(self, now: Ms) -> None:
         for object_ in self._objects.values():
@@ -145,35 +157,19 @@ class Reporter:
                 object_.routine = now + ROUTINE
         self._others = False
         self._unsettled.clear()
-        self._want_many(self._objects)
-
-    def _want_many(self, keys: Iterable[str]) -> None:
-        """Spread out: others want the processor, too."""
-        first = self._watch.now() + COALESCED
-        for number, key in enumerate(keys):
-            self._want(Turn.MANY, key, first + number // AT_ONCE * GRID)
-
-    def _routine(self, key: str) -> None:
-        if (object_ := self._objects.get(key)) is not None:
-            self._want(Turn.ROUTINE, key, max(self._watch.now() + LEISURE, object_.routine))
-
-    def _want(self, turn: Turn, key: str, at: Ms) -> None:
-        """Nothing while somebody else leads: who takes over looks at all."""
-        if (object_ := self._objects.get(key)) is not None and self._leads:
-            at = max(at, object_.retry)
-            self._turns.put(turn, key, at + -at % GRID)
+        self._rota.many(self._objects)
 
     def _next(self) -> Ms:
         now = self._watch.now()
-        first = now if self._events else self._turns.first()
-        if not self._leads or first is None:
+        first = now if self._events else self._rota.first()
+        if not self._rota.leads or first is None:
             return now + AT_LEAST_EVERY
         return min(max(first, self._calls.next()), now + AT_LEAST_EVERY)
 
     async def _round(self) -> None:
         """Gather for those whose turn it is, decide, and have it written; what there is no room for has its turn again."""
         now = self._watch.now()
-        due = self._turns.take(now, LOOKS * self._room())
+        due = self._rota.take(now, LOOKS * self._room())
         known = await self._statistics.of([self._objects[key].seen for _, key in due])
         for number, (turn, key) in enumerate(due):
             if number % YIELDS == YIELDS - 1:
@@ -181,7 +177,7 @@ class Reporter:
             if (object_ := self._objects.get(key)) is None:
                 continue
             if object_.busy or self._room() < 1:
-                self._want(turn, key, now + GRID)
+                self._rota.want(turn, key, now + GRID)
             elif object_.doubt is not None:
                 self._call(object_, self._clear_up(object_, turn))
             else:
@@ -196,9 +192,9 @@ class Reporter:
         key, now, passed = object_.seen.key, self._clock.now(), self._watch.now()
         tallies = self._ledger.take(key)
         try:
-            draft, found = drafting.draft(object_, self._engine, self._troubles, tallies, known, now=now, passed=passed)
+            draft, found = drafting.draft(object_, self._sources, tallies, known, now=now, passed=passed)
             if (left := drafting.turns(found, draft.has, now)) is not None:
-                self._want(Turn.SOON, key, passed + left)
+                self._rota.want(Turn.SOON, key, passed + left)
             self._look_when_settled(object_, found)
             differs, waits = bool(draft.patch), turn is not Turn.ROUTINE and not draft.urgent
         except Exception:  # noqa: BLE001 - see stumbled
@@ -208,7 +204,7 @@ class Reporter:
             return
         if waits:
             self._ledger.put_back(key, tallies)
-            return self._routine(key)
+            return self._rota.routine(key)
         object_.routine = passed + ROUTINE if turn is Turn.ROUTINE else object_.routine
         self._call(object_, self._write(object_, turn, draft))
 
@@ -217,7 +213,7 @@ class Reporter:
         if found.case.settled or not layer:
             object_.unsettled = 0
         elif self._troubles.well(layer):
-            self._want(Turn.MANY, found.key, self._watch.now() + drafting.settles(object_, found))
+            self._rota.want(Turn.MANY, found.key, self._watch.now() + drafting.settles(object_, found))
             object_.unsettled += 1
         else:
             self._unsettled.setdefault(layer, set()).add(found.key)
@@ -228,7 +224,7 @@ class Reporter:
 
     async def _write(self, object_: Tracked, turn: Turn, draft: Draft) -> None:
         if await self._writer.write(object_, draft):
-            for one in news(draft.had, draft.has):
+            for one in draft.news:
                 self._events.tell(object_.seen, one, self._clock.now())
         else:
             self._try_again(object_, turn, NOTHING if object_.doubt else draft.tallies)
@@ -245,4 +241,4 @@ class Reporter:
             self.gone(key)
         else:
             self._ledger.put_back(key, tallies)
-            self._want(turn, key, self._watch.now())
+            self._rota.want(turn, key, self._watch.now())

@@ -5,17 +5,18 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.ledger import NOTHING, Tallies
-from channelbeat.cluster.pace import Stopwatch
 from channelbeat.cluster.register import Seen
 from channelbeat.core import status
 from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.news import News, news
+from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.errors import ApiError, ApiRefused
 
 log: Final = logging.getLogger("channelbeat.status")
@@ -27,11 +28,17 @@ PASSING: Final = 3  # times that there is no such object, before it is told: mos
 
 
 class Draft(NamedTuple):
-    """A status to be written: `had` -> `has`. `tallies` are in it."""
+    """A status to be written: `had` -> `has`. `tallies` are in it; `why`: so many workers are wanted."""
 
     had: Mapping[str, Any]
     has: Mapping[str, Any]
     tallies: Tallies
+    why: str = ""
+
+    @property
+    def news(self) -> Iterator[News]:
+        """What of it is told by Kubernetes Events."""
+        return news(self.had, self.has, self.why)
 
     @property
     def patch(self) -> dict[str, Any]:
@@ -46,10 +53,25 @@ class Draft(NamedTuple):
 class Tracked:
     """An object, as far as its status is concerned. `routine`: not before it, a write of what nobody waits for; `retry`: not before it, any.
     `doubt`: a write that was not answered, and may have been carried out. `busy`: a call about it is under way. `gone`: another one has
-    its name. `unsettled`: so often it was looked at in vain for where its events stand.
+    its name. `unsettled`: so often it was looked at in vain for where its events stand. `staff`: what was said of its workers last.
     `stumbled`: over it, and that was told."""
 
-    __slots__ = ("__weakref__", "busy", "doubt", "echo_until", "failures", "gone", "last", "ours", "retry", "routine", "seen", "stumbled", "unsettled")
+    __slots__ = (
+        "__weakref__",
+        "busy",
+        "doubt",
+        "echo_until",
+        "failures",
+        "gone",
+        "last",
+        "ours",
+        "retry",
+        "routine",
+        "seen",
+        "staff",
+        "stumbled",
+        "unsettled",
+    )
 
     def __init__(self, seen: Seen, *, routine: Ms) -> None:
         self.seen, self.routine = seen, routine
@@ -60,6 +82,7 @@ class Tracked:
         self.failures = self.unsettled = 0
         self.busy = self.gone = self.stumbled = False
         self.doubt: Draft | None = None
+        self.staff: tuple[object, ...] = ()
 
     def status(self, now: Ms) -> dict[str, Any]:
         """The newest that is known."""

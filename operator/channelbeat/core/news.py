@@ -3,6 +3,9 @@
 | reason | type | when |
 |---|---|---|
 | a reason of Ready, but Settling | Normal, or Warning where Ready is False | Ready has another status or reason |
+| a reason of WorkersReady, but Starting | Warning | WorkersReady is False with another reason |
+| a reason of WorkersReady | Normal | it was False with another reason than Starting, and is not any more |
+| Scaled | Normal | another number of workers is wanted |
 | EventPaused | Warning | an event was paused |
 | EventResumed | Normal | a pause has ended |
 | Triggered | Normal | a trigger was carried out |
@@ -14,7 +17,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from channelbeat.core.outcomes import Kind
 from channelbeat.core.reasons import Type, Why
-from channelbeat.core.verdicts import cut
+from channelbeat.core.verdicts import Verdict, cut, in_trouble
 
 MESSAGE: Final = 1_000
 _OTHERWISE: Final = (Why.EVENT_PAUSED, Why.SETTLING)  # told of the event itself; and nothing to tell
@@ -26,15 +29,26 @@ class News(NamedTuple):
     message: str
 
 
-def news(had: Mapping[str, Any], has: Mapping[str, Any]) -> Iterator[News]:
-    """Of the transition from one status to the next."""
-    before, after = _ready(had), _ready(has)
-    turned = (before.get("status"), before.get("reason")) != (after.get("status"), after.get("reason"))
-    if turned and after.get("reason") not in _OTHERWISE:
-        yield News("Warning" if after.get("status") == "False" else "Normal", after.get("reason", ""), cut(after.get("message", ""), MESSAGE))
+def news(had: Mapping[str, Any], has: Mapping[str, Any], why: str = "") -> Iterator[News]:
+    """Of the transition from one status to the next. `why`: so many workers are wanted."""
+    before, after = (_said(status, Type.READY) for status in (had, has))
+    if before[:2] != after[:2] and after.reason not in _OTHERWISE:
+        yield News("Warning" if after.status == "False" else "Normal", after.reason, cut(after.message, MESSAGE))
+    yield from _of_workers(had, has, why)
     were = {event["name"]: event for event in had.get("eventStatuses", ())}
     for event in has.get("eventStatuses", ()):
         yield from _of_event(event["name"], were.get(event["name"], {}), event)
+
+
+def _of_workers(had: Mapping[str, Any], has: Mapping[str, Any], why: str) -> Iterator[News]:
+    was, is_ = (status.get("workers", {}).get("desired") for status in (had, has))
+    if None not in (was, is_) and was != is_:
+        yield News("Normal", "Scaled", cut(f"from {was:,} to {is_:,} {'worker' if is_ == 1 else 'workers'}{why and ': '}{why}", MESSAGE))
+    before, after = (_said(status, Type.WORKERS_READY) for status in (had, has))
+    if in_trouble(after) and before[:2] != after[:2]:
+        yield News("Warning", after.reason, cut(after.message, MESSAGE))
+    elif in_trouble(before) and after.status != "Unknown" and not in_trouble(after):
+        yield News("Normal", after.reason, cut(after.message, MESSAGE))
 
 
 def _of_event(name: str, was: Mapping[str, Any], is_: Mapping[str, Any]) -> Iterator[News]:
@@ -53,5 +67,7 @@ def of_answer(event: str, answer: str) -> News:
     return News("Normal" if done else "Warning", "Triggered" if done else "TriggerRefused", cut(f"trigger of event {event}: {answer}", MESSAGE))
 
 
-def _ready(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next((one for one in status.get("conditions", ()) if one["type"] == Type.READY), {})
+def _said(status: Mapping[str, Any], type_: Type) -> Verdict:
+    """By a condition; by none, that it is not known."""
+    found = next((one for one in status.get("conditions", ()) if one["type"] == type_), None)
+    return Verdict("Unknown", "") if found is None else Verdict(found["status"], found["reason"], found["message"])

@@ -1,23 +1,4 @@
-"""How many workers should a Deployment have? What waits, what is due soon, floors and ceilings -> a number, and why. Pure; `now` only has to go forward.
-
-Reasons are a closed list, which log, metric and `describe` speak in:
-
-| reason | the number is what it is because |
-|---|---|
-| Floor | `minReplicas` asks for so many |
-| Load | so many are needed for what waits and what is in flight |
-| Forecast | so many are needed for what is due before a worker could be there |
-| InFlight | so many are at work, and none of them is stopped |
-| KeptWarm | the last one stays for an event that is due soon |
-| UnknownLoad | it is not known what waits, and then nobody goes |
-| ScaleDownDelay | so many were needed less than `scaleDownAfter` ago |
-| Ceiling | more are called for, and `maxReplicas` allows no more |
-| Suspended | its schedules are suspended, and `minReplicas` asks for so many |
-| Zero | there is nothing to do |
-| NotNamed | no schedule names it any more: it is left as it is |
-
-Where several reasons call for the same number, the first of them is told.
-"""
+"""How many workers should a Deployment have? What waits, what is due soon, floors and ceilings -> a number, and why. Pure; `now` only has to go forward."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,28 +7,14 @@ from math import ceil
 from typing import Final, NamedTuple, TypeAlias
 
 from channelbeat.core.instants import Ms
+from channelbeat.core.scaling_reasons import Reason as Reason
+from channelbeat.core.scaling_reasons import sentence, sums
 from channelbeat.core.schedule import Scaling
 from channelbeat.core.timing import durations
 from channelbeat.core.warming import NOTHING, Forecast
 
 ROUNDING: Final = 1e-9
 """Of a worker: sums of fractions are not exact."""
-
-
-class Reason(StrEnum):
-    """In the order in which they are told."""
-
-    FLOOR = "Floor"
-    LOAD = "Load"
-    FORECAST = "Forecast"
-    IN_FLIGHT = "InFlight"
-    KEPT_WARM = "KeptWarm"
-    UNKNOWN_LOAD = "UnknownLoad"
-    SCALE_DOWN_DELAY = "ScaleDownDelay"
-    CEILING = "Ceiling"
-    SUSPENDED = "Suspended"
-    ZERO = "Zero"
-    NOT_NAMED = "NotNamed"
 
 
 class Standing(StrEnum):
@@ -159,10 +126,18 @@ def decide(target: Target, memory: Memory | None, now: Ms) -> tuple[Decision, Me
         reason = Reason.SUSPENDED
     elif most == 0:
         reason = Reason.ZERO
-    sentence = _sentence(reason, most, target, parties, work, delay)
+    text = sentence(reason, most, parties=len(parties), work=work.text, in_flight=work.in_flight, delay=delay, stock=target.stock)
     if most > ceiling:
-        return Decision(ceiling, Reason.CEILING, f"{sentence}; {_named('maxReplicas', ceiling, parties)}"), memory
-    return Decision(most, reason, sentence, memory[0].at + delay if reason is Reason.SCALE_DOWN_DELAY else None), memory
+        return Decision(ceiling, Reason.CEILING, f"{text}; {sums('maxReplicas', ceiling, len(parties))}"), memory
+    return Decision(most, reason, text, memory[0].at + delay if reason is Reason.SCALE_DOWN_DELAY else None), memory
+
+
+def unchanged(memory: Memory | None, now: Ms) -> Memory | None:
+    """For a target that is just as it was when `memory` was answered: what is to be remembered now, if that decision still holds; None if time alone
+    may change it."""
+    if memory is None or len(memory) != 1:
+        return None
+    return (Peak(now, memory[0].replicas),)
 
 
 def _work(target: Target, parties: Sequence[Party]) -> _Work:
@@ -219,31 +194,3 @@ def _remembered(memory: Memory, need: int, delay: Ms, now: Ms) -> Memory:
 def _whole(share: float, some: bool) -> int:
     """Any work needs somebody."""
     return max(ceil(share - ROUNDING), 1) if some else 0
-
-
-def _sentence(reason: Reason, number: int, target: Target, parties: Sequence[Party], work: _Work, delay: Ms) -> str:
-    match reason:
-        case Reason.FLOOR:
-            return _named("minReplicas", number, parties)
-        case Reason.LOAD:
-            return f"{work.text} call for {number}"
-        case Reason.FORECAST:
-            return f"what is due before a worker could be there calls for {number}"
-        case Reason.IN_FLIGHT:
-            return f"{work.in_flight:,} in flight keep {number} at work"
-        case Reason.KEPT_WARM:
-            return "the last one stays, because an event is due soon"
-        case Reason.UNKNOWN_LOAD:
-            return f"it is not known what waits, so that {number} stay"
-        case Reason.SCALE_DOWN_DELAY:
-            return f"{number} were called for less than {durations.text(delay)} (scaleDownAfter) ago"
-        case Reason.SUSPENDED:
-            return f"suspended: what is due does not count; {_named('minReplicas', number, parties)}"
-        case _ if target.stock:
-            return "nothing is due soon (with stock workers only that and minReplicas count, because they fetch what waits)"
-        case _:
-            return "nothing waits, is in flight or is due soon"
-
-
-def _named(field: str, total: int, parties: Sequence[Party]) -> str:
-    return f"{field} is {total}" if len(parties) == 1 else f"{field} of {len(parties)} schedules add up to {total}"

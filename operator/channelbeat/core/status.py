@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from channelbeat.core import instants, verdicts
 from channelbeat.core.instants import MINUTE, SECOND, Ms
-from channelbeat.core.reasons import Type
+from channelbeat.core.reasons import Type, Why
 from channelbeat.core.runs import Stats
 from channelbeat.core.tally import Tally
 from channelbeat.core.timing import zones
@@ -24,7 +24,7 @@ ERROR: Final = 1_024
 PAUSED: Final = 1_024
 RUN: Final = 512
 ANSWER: Final = 128
-_OURS: Final = ("observedGeneration", "conditions", "eventCount", "next", "lastScheduleTime", "eventStatuses")
+_OURS: Final = ("observedGeneration", "conditions", "eventCount", "next", "lastScheduleTime", "eventStatuses", "workers")
 
 
 class Coming(NamedTuple):
@@ -93,13 +93,19 @@ def make(had: Mapping[str, Any], facts: Facts, now: Ms) -> dict[str, Any]:
         "next": _next([event.coming for event in facts.events if event.coming and event.runs and event.name not in paused], facts.zone),
         "lastScheduleTime": instants.text(max(times)) if times else "",
         "eventStatuses": events,
+        "workers": _workers(had, case),
     }
     return {name: value for name, value in status.items() if value or name == "observedGeneration"}
 
 
 def urgent(had: Mapping[str, Any], has: Mapping[str, Any]) -> bool:
-    """Does something differ that people wait for? A condition, the generation, a pause, an answer."""
-    return _pressing(had) != _pressing(has)
+    """Does something differ that people wait for? A condition, the generation, a pause, an answer, the number of workers. Not that workers in
+    trouble are starting: one that crashes again and again does so now and then."""
+    turned = [
+        {**one, "reason": Why.STARTING} if one["type"] == Type.WORKERS_READY and one["status"] == "False" and _starts(has) else one
+        for one in had.get("conditions", ())
+    ]
+    return _pressing({**had, "conditions": turned}) != _pressing(has)
 
 
 def patch(had: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,8 +123,18 @@ def patch(had: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Any]:
 
 def _completed(facts: Facts, paused: Sequence[str], had: Mapping[str, Any]) -> Case:
     case = facts.case
-    before = verdicts.said(had.get("conditions", ()), Type.READY, generation=case.generation)
-    return replace(case, paused=paused, ahead=any(event.coming for event in facts.events), before=before)
+    before, workers = (verdicts.said(had.get("conditions", ()), type_, generation=case.generation) for type_ in (Type.READY, Type.WORKERS_READY))
+    return replace(case, paused=paused, ahead=any(event.coming for event in facts.events), before=before, workers_before=workers)
+
+
+def _workers(had: Mapping[str, Any], case: Case) -> Mapping[str, Any]:
+    """What was said stays while it is not known how many there should be. Empty where they are somebody else's."""
+    workers = case.workers
+    if workers is not None and workers.decision is not None:
+        ready, desired = workers.staying, workers.desired
+        return {"summary": f"{ready}/{desired}", "reason": str(workers.decision.reason), "ready": ready, "desired": desired}
+    nobody_s = not workers.deployment if workers is not None else not (case.managed or case.invalid)
+    return {} if nobody_s else had.get("workers", {})
 
 
 def _event(had: Mapping[str, Any], event: EventFacts, key: str, *, same: bool) -> dict[str, Any]:
@@ -184,7 +200,17 @@ def _next(comings: Sequence[Coming], zone: str) -> str:
 def _pressing(status: Mapping[str, Any]) -> tuple[Any, ...]:
     conditions = [(one["type"], one["status"], one["reason"], one.get("observedGeneration")) for one in status.get("conditions", ())]
     events = {one["name"]: (one.get("paused"), one.get("lastHandledTrigger")) for one in status.get("eventStatuses", ())}
-    return status.get("observedGeneration"), conditions, {name: what for name, what in events.items() if any(what)}
+    workers = status.get("workers") or {}
+    return (
+        status.get("observedGeneration"),
+        conditions,
+        (workers.get("ready"), workers.get("desired")),
+        {name: what for name, what in events.items() if any(what)},
+    )
+
+
+def _starts(status: Mapping[str, Any]) -> bool:
+    return any(one["type"] == Type.WORKERS_READY and one["reason"] == Why.STARTING for one in status["conditions"])
 
 
 def _moment(text: str | None) -> Ms | None:

@@ -17,6 +17,7 @@ from channelbeat.core.reasons import BLOCKS, ONLY_YOU, TROUBLES, Type, Why
 from channelbeat.core.refusal import Refusal
 from channelbeat.core.schedule import Event, Missed
 from channelbeat.core.timing import durations
+from channelbeat.core.workers import Workers
 
 Truth: TypeAlias = Literal["True", "False", "Unknown"]
 
@@ -48,7 +49,8 @@ class Verdict(NamedTuple):
 class Case:
     """What is judged. `invalid`: no event can be read; `faults` are then the spec's, else those of its events. `paused`: names of events.
     `trouble`: of its layer, once it has lasted; `meanwhile`: what becomes of what falls due during it; `hindrance`: of its channel. `settled`: it is known
-    where its events stand; `ahead`: one is due again. `managed`: it has a `spec.worker`. `before`: what was said of Ready, of this generation."""
+    where its events stand; `ahead`: one is due again. `managed`: it has a `spec.worker`; `workers` None: nothing is known of them. `before` and
+    `workers_before`: what was said of Ready and of WorkersReady, of this generation."""
 
     generation: int
     invalid: bool = False
@@ -62,18 +64,22 @@ class Case:
     settled: bool = True
     ahead: bool = True
     managed: bool = False
+    workers: Workers | None = None
     before: Verdict | None = None
+    workers_before: Verdict | None = None
 
 
 def judge(case: Case) -> dict[Type, Verdict]:
     """All four conditions."""
-    ready = _first(case, READY)
+    ready, workers = _first(case, READY), workers_ready(case)
+    if ready is SCHEDULED and in_trouble(workers):
+        ready = ready._replace(message=f"{ready.message}; for its workers see the condition WorkersReady ({workers.reason})")
     stalled = (
         Verdict("True", ready.reason, ready.message)
         if ready.status == "False" and ready.reason in ONLY_YOU
-        else Verdict("False", Why.NOT_STALLED, "nothing waits for you")
+        else Verdict("False", Why.NOT_STALLED, "sending does not wait for you")
     )
-    return {Type.READY: ready, Type.ACCEPTED: _first(case, ACCEPTED), Type.WORKERS_READY: workers_ready(case), Type.STALLED: stalled}
+    return {Type.READY: ready, Type.ACCEPTED: _first(case, ACCEPTED), Type.WORKERS_READY: workers, Type.STALLED: stalled}
 
 
 def conditions(verdicts: Mapping[Type, Verdict], before: Sequence[Mapping[str, Any]], *, generation: int, now: Ms) -> list[dict[str, Any]]:
@@ -102,10 +108,35 @@ def meanwhile(events: Iterable[Event]) -> str:
 
 
 def workers_ready(case: Case) -> Verdict:
-    """Are there workers?"""
+    """Are there as many workers as there should be, and are they of use?"""
+    workers, before = case.workers, case.workers_before
+    if workers is not None:
+        return _of(workers)
+    if case.invalid or case.refusal is not None:
+        return Verdict("Unknown", Why.NOT_ACCEPTED, "nothing is done about workers until the spec can be run: see the condition Accepted")
     if not case.managed:
         return Verdict("True", Why.NOT_MANAGED, "the workers are somebody else's: there is no spec.worker")
-    return Verdict("Unknown", Why.NOT_MANAGED_YET, "spec.worker is not acted upon by this version: run the workers yourself")
+    if before is not None and before.status != "Unknown":
+        return before
+    return Verdict("Unknown", Why.SETTLING, "it is being found out how many workers there are, and how many there should be")
+
+
+def in_trouble(workers_ready: Verdict) -> bool:
+    """Of the verdict about workers: something is wrong, besides that they take their time."""
+    return workers_ready.status == "False" and workers_ready.reason != Why.STARTING
+
+
+def _of(workers: Workers) -> Verdict:
+    if workers.trouble is not None:
+        return Verdict("False", workers.trouble.reason, workers.trouble.text)
+    desired, ready = workers.desired, workers.staying
+    why = f": {workers.decision.sentence}" if workers.decision is not None else ""
+    if not desired:
+        return Verdict("True", Why.SCALED_TO_ZERO, f"no worker is called for{why}")
+    if ready == desired:
+        return Verdict("True", Why.ALL_READY, f"{ready:,} of {desired:,} ready{why}")
+    missing = ("another is" if ready else "it is") if desired - ready == 1 else "the others are" if ready else "they are"
+    return Verdict("False", Why.STARTING, f"{ready:,} of {desired:,} ready, {missing} being started{why}")
 
 
 def unaccepted(case: Case) -> Verdict | None:
@@ -141,10 +172,16 @@ def trouble(case: Case) -> Verdict | None:
 
 
 def hindered(case: Case) -> Verdict | None:
-    """The layer is well, and the channel is not."""
+    """The layer is well, and the channel is not. That nobody listens is no news while workers of ours are being started."""
     hindrance, before = case.hindrance, case.before
     if hindrance is None:
         return None
+    if hindrance.why is Why.UNATTENDED and case.workers is not None:
+        workers = workers_ready(case)
+        if workers.reason == Why.STARTING:
+            hindrance = hindrance._replace(lasts=False)
+        if in_trouble(workers):
+            hindrance = hindrance._replace(text=f"its runs wait, and no worker takes them ({workers.reason}): {workers.message}")
     if hindrance.lasts:
         return Verdict("False", hindrance.why, hindrance.text)
     return before if before is not None and before.reason == hindrance.why else None

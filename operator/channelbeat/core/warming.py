@@ -36,11 +36,13 @@ WarmUp: TypeAlias = Ms | Literal["Auto", "Disabled"]
 
 class Forecast(NamedTuple):
     """`share`: how many workers what is due soon calls for, a fraction; any share calls for one. `soon`: a worker that is there stays, because
-    it would be started again before long. `next`: when the next event comes near enough to be counted, None if none that is known does."""
+    it would be started again before long. `next`: when the next event comes near enough to be counted, None if none that is known does.
+    `until`: as long as time alone changes nothing of it, but for the rate of what is due very often; None for ever."""
 
     share: float
     soon: bool
     next: Ms | None
+    until: Ms | None = None
 
 
 class Finding(NamedTuple):
@@ -82,15 +84,21 @@ def forecast(timetables: Iterable[Timetable], scaling: Scaling, starts: Starts, 
     ahead = lead(scaling.warm_up, starts)
     if ahead is None:
         return NOTHING
-    share, soon, following = 0.0, False, None
+    share, stays = 0.0, ahead + scaling.scale_down_after
+    entries, turns = list[Ms](), list[Ms]()
+    soon = False
     for timetable in timetables:
         near, beyond = _near(timetable, now - LATE, now + ahead)
         share += _share(near, now + ahead, scaling, handling, concurrency)
-        first = near[0] if near else beyond
-        soon = soon or (first is not None and first.fires <= now + ahead + scaling.scale_down_after)
+        if near:
+            turns.append(near[0].fires + LATE)
+            soon = True
         if beyond is not None:
-            following = beyond.fires - ahead if following is None else min(following, beyond.fires - ahead)
-    return Forecast(share, soon, following)
+            entries.append(beyond.fires - ahead)
+            turns.append(beyond.fires - stays)
+            soon = soon or turns[-1] <= now
+    following = min(entries, default=None)
+    return Forecast(share, soon, following, min((turn for turn in (*turns, *entries) if turn > now), default=None))
 
 
 def short_expiry(schedule: BeatSchedule, layer: LayerSettings, starts: Starts, floor: int) -> Finding | None:

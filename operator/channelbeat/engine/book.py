@@ -35,7 +35,11 @@ class Book:
         return MappingProxyType(self._schedules)
 
     def definition(self, schedule: str, event: str) -> Definition | None:
-        return next((d for d in self._definitions.get(schedule, ()) if d.event.name == event), None)
+        return next((d for d in self.definitions(schedule) if d.event.name == event), None)
+
+    def definitions(self, schedule: str) -> tuple[Definition, ...]:
+        """Of its events that run; the same object until it is put anew."""
+        return self._definitions.get(schedule, ())
 
     def put(self, schedule: BeatSchedule, *, created: Ms | None = None, parked: Collection[str] = ()) -> None:
         """Insert or replace. `parked` events have a fault: they do not run, and their place is kept."""

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from channelbeat.core.batch import Answers, Fence, Item, Verdict
+from channelbeat.core.crews import Crew
 from channelbeat.core.instants import Ms
 from channelbeat.core.layer import LayerSettings
+from channelbeat.core.measures import ChannelLoad, Listener
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Finished, Stats, Sweep
+from channelbeat.core.scaling import Decision
+from channelbeat.core.warming import Starts
 
 
 class Clock(Protocol):
@@ -70,7 +74,10 @@ class Broker(Protocol):
     async def group_send(self, group: str, message: Mapping[str, Any]) -> None: ...
     async def resign(self) -> None: ...
     async def backlog(self, channels: Sequence[str]) -> dict[str, int]: ...
-    async def in_flight(self, channels: Sequence[str]) -> dict[str, int]: ...
+    async def loads(self, channels: Sequence[str]) -> dict[str, ChannelLoad]:
+        """What is known of each, without those of whose keys one is something else."""
+
+    async def listeners(self) -> list[Listener]: ...
     async def sweep(self) -> Sweep: ...
     async def results(self, after: str) -> tuple[str, list[Finished]]:
         """Runs that ended since the position `after`, oldest first, and the new position; "" asks for the position alone."""
@@ -89,3 +96,23 @@ class Broker(Protocol):
         """From now on the layer is reached by these settings; it has to be led anew. No batch may be under way."""
 
     async def close(self) -> None: ...
+
+
+class Observed(NamedTuple):
+    """Of a crew: how many it should have by its own spec, and how many of them are ready."""
+
+    replicas: int
+    ready: int
+
+
+class Workloads(Protocol):
+    """Where workers come from: Deployments, or processes. No method waits for anything."""
+
+    def crews(self) -> Sequence[Crew]:
+        """All there are; the same objects while nothing changed."""
+
+    def observe(self, crew: Crew) -> Observed | None:
+        """(0, 0) for one that is yet to be made; None while nobody can tell, and then nothing is decided."""
+
+    def want(self, crew: Crew, decision: Decision, starts: Starts) -> None:
+        """Called every second or so; it is brought about later, and `starts` is kept for whoever leads next."""

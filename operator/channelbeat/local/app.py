@@ -29,9 +29,11 @@ from channelbeat.local.output import Output, Plain
 from channelbeat.local.processes import Workers
 from channelbeat.local.screen import Screen, rows_that_fit
 from channelbeat.local.staff import Staff
-from channelbeat.local.workers import CLAIM, wanted
+from channelbeat.local.workers import CLAIM, teams
+from channelbeat.local.workloads import Crews
 from channelbeat.running import control, instance
 from channelbeat.running.answers import Answers
+from channelbeat.running.autoscaler import Autoscaler
 from channelbeat.running.instance import Instance
 from channelbeat.runtime import Alone, Engine, SystemClock
 
@@ -138,17 +140,24 @@ class _Local:
                 self._hurries.append(parts.create_task(engine.run()).cancel)
                 if self._server:
                     parts.create_task(_kept_running(self._server, console.say))
-                staff = Staff(app, self._layers, workers, engine.leading, console.say) if app else None
-                if staff:
-                    parts.create_task(staff.run())
+                crews = self._crews(app, workers, engine, console, parts) if app else None
                 if screen:
                     parts.create_task(board.keep_up(engine, console, workers.crews, room=rows_that_fit, now=self._clock.now, show=screen.show))
 
                 def changed() -> None:
-                    if staff:
-                        staff.want(wanted(engine.book.schedules.values(), self._layers))
+                    if crews:
+                        crews.use(teams(engine.book.schedules.values(), self._layers))
 
                 await Files(self._config.paths, Intake(self._layers), engine.book, say=console.say, changed=changed).run()
+
+    def _crews(self, app: Path, workers: Workers, engine: Engine, console: Console, parts: asyncio.TaskGroup) -> Crews:
+        """Started, and scaled."""
+        staff = Staff(app, self._layers, workers, engine.leading, console.say)
+        crews = Crews(staff, workers, busy=lambda key: autoscaler.busy_pods(key), say=console.say)
+        autoscaler = Autoscaler(engine, crews, layers=lambda: self._layers, leadership=Alone(), clock=self._clock)
+        parts.create_task(staff.run())
+        parts.create_task(autoscaler.run())
+        return crews
 
     def _app(self, console: Console) -> Path | None:
         """The Django project; None for no workers."""

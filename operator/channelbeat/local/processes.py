@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
@@ -52,7 +52,7 @@ class Workers:
         self._grace = grace
         self._warden = Warden()
         self._keepers: dict[Place, tuple[Job, asyncio.Task[None]]] = {}
-        self._unfinished: set[asyncio.Task[None]] = set()  # those replaced too
+        self._unfinished: dict[asyncio.Task[None], Job] = {}  # those replaced too
         self._hurry = False
         self.states: dict[Place, State] = {}
 
@@ -66,16 +66,17 @@ class Workers:
                 continue
             if old:
                 _dismiss(old[1])
-            keeper = asyncio.create_task(self._keep(job, after=old[1] if old else None))
+            before = [keeper for keeper, theirs in self._unfinished.items() if theirs.place == place]
+            keeper = asyncio.create_task(self._keep(job, after=before))
             self._keepers[place] = job, keeper
-            self._unfinished.add(keeper)
-            keeper.add_done_callback(self._unfinished.discard)
+            self._unfinished[keeper] = job
+            keeper.add_done_callback(self._unfinished.pop)
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL after the grace; returns when all have ended."""
         for keeper in self._unfinished:
             _dismiss(keeper)
-        drain = max((job.drain for job, keeper in self._keepers.values() if not keeper.done()), default=0)
+        drain = max((job.drain for job in self._unfinished.values()), default=0)
         if drain and (await asyncio.wait(self._unfinished, timeout=PATIENCE))[1]:
             self._voices.say(f"workers finish what they began, for at most {durations.text(drain)}; a second Ctrl-C ends them now")
         ended = await asyncio.gather(*self._unfinished, return_exceptions=True)
@@ -97,9 +98,13 @@ class Workers:
                     found[Place(place.layer, channel)].append(self.states.get(place, State.WAITING))
         return found
 
-    async def _keep(self, job: Job, *, after: asyncio.Task[None] | None) -> None:
+    def ending(self) -> set[Place]:
+        """Where a process that is not wanted any more has not ended yet: it may have long to drain."""
+        return {job.place for keeper, job in self._unfinished.items() if keeper.cancelling()}
+
+    async def _keep(self, job: Job, *, after: Collection[asyncio.Task[None]]) -> None:
         if after:
-            await asyncio.wait([after])
+            await asyncio.wait(after)
         pause = self._first_pause
         clock = asyncio.get_running_loop().time
         try:

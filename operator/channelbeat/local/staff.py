@@ -1,7 +1,7 @@
 """Lets workers start once their project was found able to hear us: as soon as their layer is led, each layer for itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,18 +26,25 @@ class Staff:
         self._served = False  # has any worker ever been let start?
         self._hopeless: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def want(self, jobs: Mapping[Place, Job]) -> None:
-        """Returns at once. What failed its check is checked again: the project may have been mended."""
-        self._jobs = jobs
-        self._known = {job: good for job, good in self._known.items() if good and job in jobs.values()}
+    def check(self, jobs: Collection[Job]) -> None:
+        """These may have to be started: each the first of those that are like it. Returns at once. What failed its check is checked again: the
+        project may have been mended."""
+        self._known = {job: good for job, good in self._known.items() if good and job in jobs}
         groups: dict[Group, list[Job]] = {}
-        for job in jobs.values():
+        for job in jobs:
             if job not in self._known and job not in self._checks:
                 groups.setdefault((job.place.layer, job.command, job.env, job.tracked), []).append(job)
         for group in groups.values():
-            task = asyncio.create_task(self._check(group))
+            task = asyncio.create_task(self._look(group))
             task.add_done_callback(self._checked)
             self._checks |= dict.fromkeys(group, task)
+
+    def may_start(self, job: Job) -> bool:
+        return self._known.get(job.numbered(1), False)
+
+    def start(self, jobs: Mapping[Place, Job]) -> None:
+        """These and no others, each as soon as it may."""
+        self._jobs = jobs
         self._start()
 
     async def run(self) -> None:
@@ -49,7 +56,7 @@ class Staff:
                 check.cancel()
             await asyncio.gather(*self._checks.values(), return_exceptions=True)
 
-    async def _check(self, jobs: Sequence[Job]) -> None:
+    async def _look(self, jobs: Sequence[Job]) -> None:
         layer = self._layers[jobs[0].place.layer]
         try:
             generation = await self._leading(layer.name)
@@ -76,4 +83,4 @@ class Staff:
             self._hopeless.set_exception(error)
 
     def _start(self) -> None:
-        self._workers.run({place: job for place, job in self._jobs.items() if self._known.get(job)})
+        self._workers.run({place: job for place, job in self._jobs.items() if self.may_start(job)})

@@ -1,15 +1,17 @@
-"""Which worker processes there should be. Pure.
+"""Which worker processes there may be, and whose number is decided. Pure.
 
 Under BestEffort, one for each channel. Under AtLeastOnce, as in a cluster: a process listens on all channels of its schedule's worker
-block, most important first, and there are as many as `scaling.minReplicas` asks for, at least one. Only our own runworker handles tracked
-runs, and plain messages as well, so a channel that both want is its; and no channel is served on behalf of two schedules.
+block, most important first, and there are as many as are called for. Only our own runworker handles tracked runs, and plain messages as
+well, so a channel that both want is its; and no channel is served on behalf of two schedules.
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
+from channelbeat.core import scaling
+from channelbeat.core.crews import Crew, Member
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.schedule import BeatSchedule, Worker
@@ -61,27 +63,45 @@ class Job:
         """Most important first."""
         return (self.place.channel, *self.more)
 
+    def numbered(self, number: int) -> "Job":
+        return replace(self, place=self.place._replace(number=number))
+
     def argv(self) -> list[str]:
         layer = () if self.place.layer == DEFAULT_LAYER else ("--layer", self.place.layer)
         return [*self.command, *layer, *self.options, *self.channels]
 
     def environment(self, ours: Mapping[str, str]) -> dict[str, str]:
-        return {**ours, "PYTHONUNBUFFERED": "1", **dict(self.env), "CHANNELBEAT_REDIS_URL": self.url}
+        """Its name is what a worker of ours tells Redis beside what it has in hand, as in a cluster."""
+        return {**ours, "PYTHONUNBUFFERED": "1", **dict(self.env), "POD_NAME": str(self.place), "CHANNELBEAT_REDIS_URL": self.url}
 
 
-def wanted(schedules: Collection[BeatSchedule], layers: Mapping[str, LayerSettings]) -> dict[Place, Job]:
-    """A schedule without a worker block gets the default command: here nobody else would run its workers."""
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The processes of a schedule. `jobs` are the first of them, each with a channel of its own; `crew`: whose number is decided, None: there
+    is always one of each."""
+
+    schedule: str
+    jobs: tuple[Job, ...]
+    crew: Crew | None = None
+
+    def most(self, replicas: int) -> int:
+        """Of each job so many processes, of those that are called for: two stock workers on a channel would double events."""
+        return replicas if self.jobs[0].tracked else min(replicas, 1)
+
+    def processes(self, numbers: Iterable[int]) -> dict[Place, Job]:
+        return {job.place: job for number in numbers for job in (first.numbered(number) for first in self.jobs)}
+
+
+def teams(schedules: Collection[BeatSchedule], layers: Mapping[str, LayerSettings]) -> list[Team]:
+    """A schedule without a worker block gets the default command, and always one process: here nobody else would run its workers."""
     known = [schedule for schedule in schedules if schedule.spec.channel_layer.name in layers]
     servers: dict[Place, Rank] = {}
     for schedule in known:
         for place in _places(schedule):
             rank = _rank(schedule, place)
             servers[place] = min(rank, servers.get(place, rank))
-    jobs: dict[Place, Job] = {}
-    for schedule in known:
-        if places := [place for place in _places(schedule) if servers[place] == _rank(schedule, place)]:
-            jobs |= {job.place: job for job in _jobs(schedule, places, layers[places[0].layer].url)}
-    return jobs
+    got = {schedule.key: [place for place in _places(schedule) if servers[place] == _rank(schedule, place)] for schedule in known}
+    return [_team(schedule, places, layers[places[0].layer].url) for schedule in known if (places := got[schedule.key])]
 
 
 def _places(schedule: BeatSchedule) -> list[Place]:
@@ -99,8 +119,16 @@ def _rank(schedule: BeatSchedule, place: Place) -> Rank:
     return not _tracked(schedule), strength, schedule.key
 
 
-def _jobs(schedule: BeatSchedule, places: list[Place], url: str) -> Iterator[Job]:
+def _team(schedule: BeatSchedule, places: list[Place], url: str) -> Team:
     """For the channels that it got."""
+    crew = None
+    if schedule.spec.worker is not None:
+        listened = tuple(scaling.Place(place.layer, place.channel) for place in places)
+        crew = Crew(schedule.key, (Member(schedule, uid=schedule.key, created=0, places=listened),), shared=False)
+    return Team(schedule.key, (*_jobs(schedule, places, url),), crew)
+
+
+def _jobs(schedule: BeatSchedule, places: list[Place], url: str) -> Iterator[Job]:
     worker = schedule.spec.worker
     if not _tracked(schedule):
         yield from (Job(place, _command(worker), _plain(worker), url) for place in places)
@@ -109,8 +137,7 @@ def _jobs(schedule: BeatSchedule, places: list[Place], url: str) -> Iterator[Job
     concurrency = worker.concurrency if worker else 1
     options = ("--concurrency", str(concurrency), "--drain-timeout", durations.text(drain), "--claim", durations.text(CLAIM))
     first, *more = places
-    for number in range(1, max(1, worker.scaling.min_replicas if worker else 0) + 1):
-        yield Job(first._replace(number=number), _command(worker), _plain(worker), url, tuple(place.channel for place in more), options, drain)
+    yield Job(first, _command(worker), _plain(worker), url, tuple(place.channel for place in more), options, drain)
 
 
 def _tracked(schedule: BeatSchedule) -> bool:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from channelbeat.core.batch import queue_of
 from channelbeat.errors import LayerError
 from channelbeat.observability.sources import Engine
 
@@ -19,8 +18,6 @@ PATIENCE: Final = 1.0  # seconds, for all layers together
 FRESH: Final = 2.0
 """Not asked again within so many seconds."""
 STALE: Final = 10.0
-AT_ONCE: Final = 250
-"""Channels asked for between two turns of the loop."""
 
 
 class Load(NamedTuple):
@@ -60,16 +57,11 @@ class Loads:
                 yield from loads
 
     async def _ask(self, layer: str, channels: Sequence[str]) -> None:
-        loads: list[Load] = []
         try:
-            for start in range(0, len(channels), AT_ONCE):
-                some = channels[start : start + AT_ONCE]
-                waiting = await self._engine.backlog(layer, [*some, *map(queue_of, some)])
-                held = await self._engine.in_flight(layer, some)
-                loads += [Load(layer, one, waiting.get(one, 0) + waiting.get(queue_of(one), 0), held.get(one, 0)) for one in some]
+            found = await self._engine.loads(layer, channels)
         except (LayerError, KeyError):
             return  # it is away, which its notice says; or it has just been taken out of the installation
         except Exception:
             log.exception("layer %r: how much waits there cannot be found out", layer)
         else:
-            self._found[layer] = (self._now(), loads)
+            self._found[layer] = (self._now(), [Load(layer, channel, load.waiting, load.in_flight) for channel, load in found.items()])

@@ -3,7 +3,7 @@
 | key | meaning |
 |---|---|
 | time, level, logger, message | always; RFC 3339 in UTC with milliseconds, and debug, info, warning or error |
-| namespace, schedule, event, run, due, outcome, reason, latenessMs, count, layer, sign | where the line is about such |
+| namespace, schedule, event, run, due, outcome, reason, latenessMs, count, layer, sign, deployment, from, to | where the line is about such |
 | exception | the traceback, if there is one |
 """
 
@@ -21,7 +21,7 @@ from channelbeat.observability.repeats import LIBRARIES, Repeats
 
 Style: TypeAlias = Literal["json", "text"]
 
-KEYS: Final = ("namespace", "schedule", "event", "run", "due", "outcome", "reason", "latenessMs", "count", "layer", "sign")
+KEYS: Final = ("namespace", "schedule", "event", "run", "due", "outcome", "reason", "latenessMs", "count", "layer", "sign", "deployment", "from", "to")
 """The extras that are written; others, of libraries, are not."""
 
 

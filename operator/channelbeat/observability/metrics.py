@@ -16,6 +16,7 @@ from prometheus_client.samples import Sample
 from channelbeat.core.instants import SECOND
 from channelbeat.core.outcomes import Notice, Outcome
 from channelbeat.core.runs import Finished
+from channelbeat.core.workers import Workers, nothing_known
 from channelbeat.observability import keys, lag
 from channelbeat.observability.catalogue import FAMILIES, LAG, full
 from channelbeat.observability.loads import Loads
@@ -23,6 +24,7 @@ from channelbeat.observability.page import Ask, Page
 from channelbeat.observability.sources import Engine, Known, Leadership
 from channelbeat.observability.survey import Survey, survey
 from channelbeat.observability.tallies import Histogram, Tallies
+from channelbeat.observability.workforce import Workforce
 
 AT_ONCE: Final = 100
 """Samples written between two turns of the loop: about a millisecond."""
@@ -33,13 +35,24 @@ Row = tuple[Sequence[str], float]
 
 
 class Metrics(Collector):
-    """Counts as it is told, which is cheap; everything else happens when somebody asks. `writes`: of a status, by result. `now`: seconds."""
+    """Counts as it is told, which is cheap; everything else happens when somebody asks. `writes`: of a status, by result. `workers`: how it stands
+    with those of a schedule; who knows calls `staffed` when that changes. `now`: seconds."""
 
-    def __init__(self, engine: Engine, *, leadership: Leadership, writes: Mapping[str, int], version: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        leadership: Leadership,
+        writes: Mapping[str, int],
+        version: str,
+        workers: Callable[[str], Workers | None] = nothing_known,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._engine, self._leadership, self._writes, self._version = engine, leadership, writes, version
         self._tallies = Tallies(now)
         self._lag = Histogram(LAG)
         self._loads = Loads(engine, now)
+        self._workforce = Workforce(workers, now)
         self._survey = Survey({}, {})
         self.registry = CollectorRegistry(auto_describe=False)
         self.registry.register(self)
@@ -62,6 +75,10 @@ class Metrics(Collector):
     def gone(self, key: str) -> None:
         self._tallies.gone(key)
 
+    def staffed(self, key: str) -> None:
+        """Something else is to be said of the schedule's workers."""
+        self._workforce.staffed(key)
+
     async def run(self) -> None:
         """Measures the loop, until cancelled."""
         await lag.measure(self._lag)
@@ -72,6 +89,10 @@ class Metrics(Collector):
         self._tallies.forget()
         self._survey = await survey(self._engine)
         await self._loads.look(self._survey.channels)
+        if self._leadership.lost():
+            self._workforce.rest()
+        else:
+            await self._workforce.look(self._tallies.keys())
         encode, content_type = choose_encoder(ask.headers.get("Accept", ""))
         zipped = zlib.compressobj(QUICK, wbits=31) if "gzip" in ask.headers.get("Accept-Encoding", "") else None  # 31: with gzip's header
         written = bytearray()
@@ -99,6 +120,12 @@ class Metrics(Collector):
         loads = [*self._loads.known()]
         yield _family("backlog", (([load.layer, load.channel], load.waiting) for load in loads))
         yield _family("in_flight", (([load.layer, load.channel], load.in_flight) for load in loads))
+        deployments = [*self._workforce.deployments.items()]
+        yield _family("workers_desired", ((place, its.desired) for place, its in deployments))
+        yield _family("workers_ready", ((place, its.ready) for place, its in deployments))
+        yield _family("workers_reason", (([*place, its.decision.reason], 1) for place, its in deployments if its.decision))
+        yield _family("workers_trouble", (([*_schedule(key), reason], 1) for key, reason in [*self._workforce.troubles.items()]))
+        yield _family("scalings_total", (([*place, *why], number) for (place, *why), number in [*self._workforce.scalings.items()]))
         yield _family("layer_up", (([layer.name], layer.leading and layer.ailment is None) for layer in layers if leads))
         yield _family("epoch", (([layer.name], layer.epoch) for layer in layers if layer.epoch))
         yield _family("notices_total", [*tallies.notices.items()])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence, Sized
 from typing import Protocol
 
 from channelbeat.core.instants import Ms
+from channelbeat.core.measures import ChannelLoad
 from channelbeat.core.occurrence import Occurrence
 from channelbeat.core.outcomes import Notice
 from channelbeat.core.schedule import BeatSchedule
@@ -31,14 +32,13 @@ class Book(Protocol):
 
 
 class Engine(Protocol):
-    """The last two raise LayerError when the layer's Redis is away."""
+    """`loads` raises LayerError when the layer's Redis is away."""
 
     @property
     def book(self) -> Book: ...
     def layers(self) -> Sequence[LayerState]: ...
     def undecided(self, schedule: str, event: str) -> Occurrence | None: ...
-    async def backlog(self, layer: str, targets: Sequence[str]) -> Mapping[str, int]: ...
-    async def in_flight(self, layer: str, channels: Sequence[str]) -> Mapping[str, int]: ...
+    async def loads(self, layer: str, channels: Sequence[str]) -> Mapping[str, ChannelLoad]: ...
 
 
 class Leadership(Protocol):

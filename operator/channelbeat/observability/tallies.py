@@ -3,7 +3,7 @@
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from channelbeat.core.instants import SECOND, Ms
@@ -63,6 +63,10 @@ class Tallies:
     @property
     def known(self) -> int:
         return len(self._known)
+
+    def keys(self) -> Iterable[str]:
+        """Of the schedules that are known."""
+        return self._known.keys()
 
     @property
     def faulty(self) -> int:

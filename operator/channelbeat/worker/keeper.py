@@ -23,7 +23,8 @@ from channelbeat.worker.outage import Outage
 LOOK: Final = 0.25
 """Seconds between two looks."""
 AGAIN: Final[Ms] = SECOND
-"""After a renewal that was not answered."""
+"""After a renewal that was not answered, and at the earliest after one that was: sooner than claims need it when the worker becomes idle, or has
+work again, as idle ones are stopped first."""
 OUR_END: Final[Ms] = SECOND
 """How much later another worker may start what this process gives up: it is gone by then."""
 GONE_WITHIN: Final = 0.8
@@ -63,6 +64,8 @@ class Keeper:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="channelbeat-keeper", daemon=True)
         self._renew_at: Ms = 0
+        self._asked: Ms = 0
+        self._told_busy = False
         self._stuck_since: Ms | None = None
         self._drained = self._silent = False
 
@@ -84,7 +87,7 @@ class Keeper:
 
     def _look(self) -> None:
         self._beat()
-        if now() >= self._renew_at:
+        if now() >= self._renew_at or (bool(self._desk.attempts) is not self._told_busy and now() >= self._asked + AGAIN):
             self._renew()
         attempts = dict(self._desk.attempts)
         verdict = judge(attempts.values(), now=now(), grace=self._grace, drain=self._drain, deadline=self._desk.deadline, stuck_since=self._stuck_since)
@@ -110,7 +113,8 @@ class Keeper:
 
     def _renew(self) -> None:
         held = {attempt.claimed.token: (slot, attempt) for slot, attempt in dict(self._desk.attempts).items() if attempt.claimed is not None}
-        asked = now()
+        asked = self._asked = now()
+        self._told_busy = bool(self._desk.attempts)
         try:
             words = self._renewals.renew(self._facts(), {token: attempt.claimed.run for token, (_, attempt) in held.items() if attempt.claimed is not None})
         except Exception as error:

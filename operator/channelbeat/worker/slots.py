@@ -11,7 +11,7 @@ from typing import Final
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 
-from channelbeat.broker.claims import Claimed, Claims, Done, Plain, Taken
+from channelbeat.broker.claims import Claimed, Claims, Done, Handled, Plain, Taken
 from channelbeat.core import instants
 from channelbeat.core.instants import Ms
 from channelbeat.worker import told
@@ -50,7 +50,7 @@ class Slot:
         self._claim = claim
         self._takes = 0
         self._asked: Ms = 0
-        self._done: Done | None = None
+        self._done: Done | Handled | None = None
         self._error: BaseException | None = None
         self._context: Context
         self._ending: asyncio.Task[None] | None = None
@@ -82,7 +82,7 @@ class Slot:
                 look = True
 
     async def _take(self) -> Taken | None:
-        """None when Redis does not answer, there is nothing to settle, and the worker is to stop."""
+        """None when Redis does not answer, there is no run to settle, and the worker is to stop."""
         self._takes += 1
         done, token, channels = self._done, f"{self._token}:{self._takes}", self._channels if self._desk.open else ()
 
@@ -90,8 +90,8 @@ class Slot:
             self._asked = now()
             return await self._claims.take(self._number, token, channels, done)
 
-        taken = await self._outage.through(ask, lambda: self._desk.stopping and done is None)
-        if taken is not None and done is not None:
+        taken = await self._outage.through(ask, lambda: self._desk.stopping and not isinstance(done, Done))
+        if taken is not None and isinstance(done, Done):
             told.settled(self._desk.attempts[self._number], done, taken, self._error)
         self._done = self._error = None
         self._desk.attempts.pop(self._number, None)
@@ -108,6 +108,7 @@ class Slot:
             logger.error("channel %s: a message cannot be read, and is dropped: %s", plain.channel, poison)
         else:
             error = await self._handle(plain.channel, message, None)
+            self._done = Handled(plain.channel, now() - attempt.started)
             if attempt.cancelled:
                 logger.error("channel %s: a message is lost: its handler was still at work when the time to stop was up", plain.channel)
             elif error is not None:

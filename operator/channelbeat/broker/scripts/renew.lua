@@ -7,6 +7,7 @@ try('ZREMRANGEBYSCORE', root .. 'workers', '-inf', ms(now - 3600000))
 try('ZADD', root .. 'workers', stamp, ARGV[1])
 local facts = 3 + 2 * tonumber(ARGV[3])
 for i = 4, facts, 2 do call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+call('HSETNX', KEYS[2], 'since', stamp)
 call('EXPIRE', KEYS[2], HOUR)
 local words, until_ = {}, ms(now + tonumber(ARGV[2]))
 for i = facts + 1, #ARGV, 2 do

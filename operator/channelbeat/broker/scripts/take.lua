@@ -2,7 +2,8 @@
 -- KEYS[1] state hash     KEYS[2] the worker's hash     KEYS[3..] the layer's keys of the channels, the most important first
 -- ARGV[1] token     ARGV[2] slot     ARGV[3] how long the claim lasts (ms)     ARGV[4] the worker, for people: HOST:PID
 -- ARGV[5..11] the attempt to settle: run ('' for none), token, how (ok, failed, timeout, dead, back, cancelled), error in a line,
---   traceback, result, ms before which it must not be tried again     ARGV[12..] the channels' names; none: settle only
+--   traceback, result, ms before which it must not be tried again; or a plain message that was handled: '', '', plain, channel, '', '', ms it took
+-- ARGV[12..] the channels' names; none: settle only
 -- Result: [msgpack [settled, next, kind, ...], the run's body]; settled: '' for nothing, lost (the claim was another's), or the state the run is in now;
 --   next: when it is tried again, or ''; kind: none | again (ask at once) | run id event channel attempt limit due timeout |
 --   plain channel member score.
@@ -48,14 +49,18 @@ local function settle(run, how, brief, trace, result, soonest)
   end
   return fail(run, how, brief, trace, soonest, false)
 end
+local function measured(channel, busy)
+  try('HINCRBY', stats, ':' .. channel .. ' busyMs', ms(math.max(0, busy)))
+  try('HINCRBY', stats, ':' .. channel .. ' count', 1)
+end
+if ARGV[7] == 'plain' then measured(ARGV[8], tonumber(ARGV[11])) end
 if ARGV[5] ~= '' then
   local run = load(ARGV[5])
   if run and run.token ~= ARGV[6] then run = nil end -- guard: settle-token
   settled = 'lost'
   if run then
     settled, next_at = settle(run, ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11]))
-    try('HINCRBY', stats, ':' .. run.channel .. ' busyMs', ms(now - run.started))
-    try('HINCRBY', stats, ':' .. run.channel .. ' count', 1)
+    if ARGV[7] ~= 'back' then measured(run.channel, now - run.started) end
     try('ZREM', root .. 'claims:' .. run.channel, run.id)
   end
 end

@@ -42,5 +42,12 @@ class Printing(SyncConsumer):
         time.sleep(2)  # noqa: TID251
         self.done(message)
 
+    def wait(self, message):
+        """Until there is a file of that name."""
+        print("begun", message["text"], flush=True)
+        while not os.path.exists(message["text"]):
+            time.sleep(0.05)  # noqa: TID251
+        self.done(message)
+
     def done(self, message):
         print("handled", message["text"], message["beat"]["run"], "at attempt", message["beat"]["attempt"])

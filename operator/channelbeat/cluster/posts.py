@@ -1,0 +1,69 @@
+"""What is known of one crew's Deployment while we lead: what it is to be, what was tried, and when to try again."""
+
+import random
+from typing import Final
+
+from channelbeat.cluster.making import Call, Trouble
+from channelbeat.cluster.meddling import Watched
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.refusal import Refusal
+from channelbeat.core.scaling import Decision
+from channelbeat.core.warming import Starts
+
+LONGEST: Final[Ms] = MINUTE
+"""Between two tries."""
+QUIET: Final[Ms] = 5 * MINUTE
+"""What somebody undoes more rarely is put right at once."""
+PATIENCE: Final[Ms] = 30 * SECOND
+"""What is being deleted is mostly gone within a second."""
+
+
+class Post:
+    """`decision` None: nothing was decided in this term. `trouble`: what the last look, or the last call, met with; `meddled`: that somebody else scales
+    it. `refused`: the hash of what the API server refused. `watched` None: it is not known yet what an earlier leader had set."""
+
+    def __init__(self) -> None:
+        self.busy = False
+        self.uid = ""
+        self.basis: object = None
+        self.blocks: object = None
+        self.begin_term()
+
+    def begin_term(self) -> None:
+        self.decision: Decision | None = None
+        self.starts: Starts = ()
+        self.watched: Watched | None = None
+        self.meddled: Refusal | None = None
+        self._applied, self._applied_at, self._undone = "", 0, 0
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """It is to be something else: what was refused may not be now."""
+        self.trouble: Trouble | None = None
+        self.refused = ""
+        self._retries: dict[Call, tuple[int, Ms]] = {}
+        self._waits_since: Ms | None = None
+
+    def failed(self, call: Call, now: Ms) -> None:
+        failures, _ = self._retries.get(call, (0, 0))
+        self._retries[call] = failures + 1, now + round(min(SECOND << min(failures, 10), LONGEST) * random.uniform(0.5, 1.0))
+
+    def done(self, call: Call) -> None:
+        self._retries.pop(call, None)
+
+    def applied(self, what: str, now: Ms) -> None:
+        """`what`: its hash and number."""
+        again = what == self._applied and now - self._applied_at < QUIET
+        self._undone = self._undone + 1 if again else 0
+        self._applied, self._applied_at = what, now
+
+    def not_before(self, call: Call, what: str) -> Ms:
+        """When it may be tried. What somebody undoes again and again is done again ever later."""
+        _, retry = self._retries.get(call, (0, 0))
+        undone = self._applied_at + min(SECOND << min(self._undone, 10), LONGEST) if self._undone and what == self._applied else 0
+        return max(retry, undone)
+
+    def has_waited(self, now: Ms, *, waits: bool) -> bool:
+        """So long for somebody else that it is worth a word."""
+        self._waits_since = None if not waits else now if self._waits_since is None else self._waits_since
+        return self._waits_since is not None and now - self._waits_since >= PATIENCE

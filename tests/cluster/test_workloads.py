@@ -1,0 +1,468 @@
+"""Workers' Deployments before a real API server: made, kept as they should be, scaled, left alone; and what is told of each."""
+
+from copy import deepcopy
+from functools import partial
+from typing import Any, Final, cast
+
+import pytest
+
+from channelbeat.cluster import posts
+from channelbeat.cluster.deployment import PATH
+from channelbeat.core.instants import MINUTE
+from channelbeat.errors import ApiRefused, ApiUnreachable
+from support.beats import Beats
+from support.cluster import ControlPlane
+from support.employing import Employer
+
+EVENT: Final = {"name": "nightly", "cron": "30 2 * * *"}
+TEMPLATE: Final[dict[str, Any]] = {"spec": {"containers": [{"name": "worker", "image": "shop:1.4"}]}}
+OWN: Final[dict[str, Any]] = {"template": TEMPLATE}
+COPY: Final[dict[str, Any]] = {"templateFrom": {"name": "web"}}
+WEB: Final[dict[str, Any]] = {
+    "metadata": {"name": "web"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "shop:1.4"}]}},
+    },
+}
+
+
+@pytest.fixture
+def beats(kube: ControlPlane, namespace: str) -> Beats:
+    return Beats(kube, namespace)
+
+
+@pytest.fixture
+def us(kube: ControlPlane, namespace: str) -> Employer:
+    return Employer(kube, namespace)
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is tried again after a minute, and not before, unless something changed."""
+    monkeypatch.setattr(posts, "SECOND", MINUTE)
+
+
+def is_ready(us: Employer, number: int) -> bool:
+    workers = us.workers()
+    return workers is not None and workers.ready == number
+
+
+def image(us: Employer, name: str = "t-worker") -> str:
+    live = us.live(name)
+    return str(live["spec"]["template"]["spec"]["containers"][0]["image"]) if live else ""
+
+
+def put_web(us: Employer, image: str = "shop:1.4", name: str = "web") -> None:
+    body = deepcopy(WEB)
+    body["metadata"]["name"] = name
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    us.kube.api.apply(f"{PATH.format(us.namespace)}/{name}", {"apiVersion": "apps/v1", "kind": "Deployment", **body}, force="true")
+
+
+async def test_it_is_made_scaled_and_left_in_peace(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 0
+    async with us.running():
+        await us.becomes(lambda: "channelbeat.dev/applied" in us.live().get("metadata", {}).get("annotations", {}))
+        assert us.replicas() == 0
+        us.wanted["t-worker"] = 3
+        await us.becomes(lambda: us.replicas() == 3)
+        us.wanted["t-worker"] = 1
+        await us.becomes(lambda: us.replicas() == 1)
+        await us.at_rest()
+        assert us.api.writes[0] == "POST t-worker"
+        assert us.api.writes[1:] == ["PATCH t-worker"] * 3, "one call for each change"
+        workers = us.workers()
+        assert workers is not None
+        assert (workers.deployment, workers.desired, workers.ready, workers.trouble) == ("t-worker", 1, 0, None)
+
+
+async def test_changes_of_status_and_of_how_many_are_copied_cost_no_call(own_kube: ControlPlane) -> None:
+    """Its status, and that of what it copies, change all the time. The controllers would set right what is written here."""
+    if own_kube.manager:
+        own_kube.manager.kill()
+    namespace = own_kube.new_namespace()
+    us, beats = Employer(own_kube, namespace), Beats(own_kube, namespace)
+    put_web(us)
+    beats.put(EVENT, worker=COPY)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.at_rest()
+        asked = len(us.api.asked)
+        for ready in (0, 1, 2):
+            us.kube.api.patch(f"{PATH.format(us.namespace)}/t-worker/status", {"status": {"replicas": 2, "readyReplicas": ready}})
+            await us.becomes(partial(is_ready, us, ready))
+        us.kube.api.patch(f"{PATH.format(us.namespace)}/web/scale", {"spec": {"replicas": 4}})
+        us.kube.api.patch(f"{PATH.format(us.namespace)}/web/status", {"status": {"replicas": 4, "readyReplicas": 4}})
+        us.kube.api.patch(f"{PATH.format(us.namespace)}/web", {"metadata": {"annotations": {"x": "y"}}})
+        await us.at_rest()
+        assert us.api.asked[asked:] == []
+
+
+async def test_it_follows_the_copied_one_and_keeps_its_number(us: Employer, beats: Beats) -> None:
+    put_web(us)
+    beats.put(EVENT, worker=COPY)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        before = us.live()["metadata"]["generation"]
+        put_web(us, "shop:1.5")
+        await us.becomes(lambda: image(us) == "shop:1.5")
+        assert (us.replicas(), us.live()["metadata"]["generation"]) == (2, before + 1)
+        beats.put(EVENT, worker={**COPY, "env": [{"name": "A", "value": "b"}]})
+        await us.becomes(lambda: us.live()["metadata"]["generation"] == before + 2)
+        assert us.replicas() == 2
+
+
+async def test_the_copied_one_comes_later_goes_and_comes_again(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=COPY)
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
+        assert us.live() == {}
+        put_web(us)
+        await us.becomes(lambda: us.replicas() == 1)
+        await us.becomes(lambda: us.trouble() == "")
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/web")
+        await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
+        us.wanted["t-worker"] = 3
+        await us.becomes(lambda: us.replicas() == 3, "what waits is handled by what there is")
+        assert us.trouble() == "NoSuchDeployment"
+        put_web(us, "shop:2")
+        await us.becomes(lambda: image(us) == "shop:2")
+        await us.becomes(lambda: us.trouble() == "")
+        assert us.replicas() == 3
+
+
+async def test_another_container_or_source_is_followed_at_once(us: Employer, beats: Beats) -> None:
+    put_web(us)
+    put_web(us, "other:1", name="other")
+    beats.put(EVENT, worker=COPY)
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: image(us) == "shop:1.4")
+        beats.put(EVENT, worker={"templateFrom": {"name": "other"}})
+        await us.becomes(lambda: image(us) == "other:1")
+        put_web(us, "other:2", name="other")
+        await us.becomes(lambda: image(us) == "other:2")
+        beats.put(EVENT, worker={"templateFrom": {"name": "other", "container": "nobody"}})
+        await us.becomes(lambda: us.trouble() == "NoSuchContainer")
+        assert image(us) == "other:2"
+
+
+async def test_one_that_somebody_deletes_is_made_again(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        uid = us.uid()
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/t-worker")
+        await us.becomes(lambda: us.replicas() == 2 and us.uid() not in ("", uid))
+        assert us.trouble() == ""
+
+
+async def test_one_that_somebody_edits_is_put_back(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        path = f"{PATH.format(us.namespace)}/t-worker"
+        us.kube.kubectl("set", "image", "deployment/t-worker", "worker=other:1", "-n", us.namespace)
+        await us.becomes(lambda: image(us) == "shop:1.4")
+        us.kube.kubectl("scale", "deployment/t-worker", "--replicas=7", "-n", us.namespace)
+        await us.becomes(lambda: us.replicas() == 2)
+        us.kube.api.patch(path, {"metadata": {"annotations": {"theirs": "x"}}, "spec": {"template": {"metadata": {"annotations": {"theirs": "x"}}}}})
+        await us.at_rest()
+        assert us.live()["spec"]["template"]["metadata"]["annotations"]["theirs"] == "x", "what is not ours is left"
+
+
+async def test_a_name_that_is_taken(us: Employer, beats: Beats) -> None:
+    put_web(us, name="t-worker")
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        beats.put(EVENT, worker=OWN)
+        await us.becomes(lambda: us.trouble() == "NameTaken")
+        text = str(us.workers())
+        assert "there is a Deployment" in text
+        assert "delete or rename it, or give this schedule another name" in text
+        await us.at_rest()
+        assert (us.replicas(), image(us)) == (1, "shop:1.4"), "it is left alone"
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/t-worker")
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: us.trouble() == "")
+
+
+async def test_that_of_an_earlier_schedule_is_waited_for(controllers: ControlPlane, us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 1)
+        uid = us.uid()
+        beats.delete()
+        beats.put(EVENT, worker=OWN)
+        await us.becomes(lambda: us.replicas() == 1 and us.uid() not in ("", uid), within=60)
+        first = us.live()
+        assert first, us.api.asked
+        assert first["metadata"]["ownerReferences"][0]["uid"] == beats.get()["metadata"]["uid"]
+        beats.delete()
+        await us.becomes(lambda: us.live() == {}, "the garbage collector has it", within=30)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_template_that_the_server_refuses(us: Employer, beats: Beats) -> None:
+    broken = {"spec": {"containers": [{"name": "worker", "image": "shop:2", "volumeMounts": [{"name": "none", "mountPath": "/x"}]}]}}
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 1)
+        beats.put(EVENT, worker={"template": broken})
+        await us.becomes(lambda: us.trouble() == "TemplateRefused")
+        assert 'volumeMounts[0].name: Not found: "none"' in str(us.workers())
+        us.wanted["t-worker"] = 4
+        await us.becomes(lambda: us.replicas() == 4, "what waits is handled by the workers there are", within=3)
+        assert (us.trouble(), image(us)) == ("TemplateRefused", "shop:1.4")
+        beats.put(EVENT, worker={"template": {"spec": {"containers": [{"name": "worker", "image": "shop:3"}]}}})
+        await us.becomes(lambda: image(us) == "shop:3", within=2)
+        await us.becomes(lambda: us.trouble() == "")
+        assert us.replicas() == 4
+
+
+@pytest.mark.usefixtures("patient")
+async def test_a_template_that_is_refused_from_the_beginning(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker={"template": {"spec": {"containers": [{"name": "worker"}]}}})
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "TemplateRefused")
+        assert "image: Required value" in str(us.workers())
+        assert len(us.api.writes) < 4, "it is not asked all the time"
+        beats.put(EVENT, worker=OWN)
+        await us.becomes(lambda: us.replicas() == 1, within=2)
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ({"imagePullPolicy": "Nevr"}, 'spec.template.spec.containers[0].imagePullPolicy: Unsupported value: "Nevr"'),
+        ({"comand": ["x"]}, '.spec.template.spec.containers[name="worker"].comand: field not declared in schema'),
+    ],
+    ids=["a value that is none", "a field that there is not"],
+)
+async def test_nothing_is_run_of_what_was_never_applied(us: Employer, beats: Beats, field: dict[str, Any], says: str) -> None:
+    """It was made with an image and no command: nobody wants to have that run."""
+    beats.put(EVENT, worker={"template": {"spec": {"containers": [{"name": "worker", "image": "shop:1.4", **field}]}}})
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "TemplateRefused")
+        assert f"spec.worker.template is not taken (the cluster says: {says}" in str(us.workers())
+        await us.at_rest()
+        assert us.replicas() == 0
+        beats.put(EVENT, worker=OWN)
+        await us.becomes(lambda: us.replicas() == 2, within=2)
+
+
+async def test_rights_that_are_taken_away_are_told_and_tried_again(kube: ControlPlane, namespace: str, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us = Employer(kube, namespace)
+
+    def forbid(asked: str) -> None:
+        if asked == "PATCH t-worker" and forbidden:
+            message = 'deployments.apps "t-worker" is forbidden: User "us" cannot patch resource "deployments" in API group "apps"'
+            raise ApiRefused(message, 403, "Forbidden")
+
+    forbidden = [True]
+    us.api.fails = forbid
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "NotAllowed")
+        assert "give our ServiceAccount create and patch on deployments.apps" in str(us.workers())
+        forbidden.clear()
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: us.trouble() == "")
+
+
+async def test_an_api_server_that_does_not_answer_is_asked_again(kube: ControlPlane, namespace: str, beats: Beats) -> None:
+    """An answer was lost, of a call that was carried out; others were not."""
+    beats.put(EVENT, worker=OWN)
+    us = Employer(kube, namespace)
+    left = {"POST t-worker": 2, "PATCH t-worker": 2}
+
+    def lose(asked: str) -> None:
+        if left.get(asked):
+            left[asked] -= 1
+            raise ApiUnreachable("no answer")
+
+    us.api.fails = lose
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        assert us.trouble() == ""
+        assert left == {"POST t-worker": 0, "PATCH t-worker": 0}
+
+
+async def test_nothing_is_written_without_the_lead(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running(leads=False):
+        await us.becomes(lambda: us.api.asked)
+        await us.at_rest()
+        assert us.api.writes == []
+        us.lease.held = True
+        us.workloads.wake()
+        await us.becomes(lambda: us.replicas() == 2)
+        us.lease.held = False
+        us.workloads.wake()
+        us.wanted["t-worker"] = 4
+        asked = len(us.api.writes)
+        us.kube.kubectl("set", "image", "deployment/t-worker", "worker=other:1", "-n", us.namespace)
+        beats.patch(worker={"concurrency": 2})
+        await us.at_rest()
+        assert len(us.api.writes) == asked
+        us.lease.held = True
+        us.workloads.wake()
+        await us.becomes(lambda: us.replicas() == 4 and image(us) == "shop:1.4")
+
+
+async def test_somebody_else_who_scales_it_is_given_way(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        for _ in range(2):
+            await us.becomes(lambda: us.replicas() == 2)
+            await us.at_rest(0.3)
+            us.kube.kubectl("scale", "deployment/t-worker", "--replicas=7", "-n", us.namespace)
+        await us.becomes(lambda: us.trouble() == "ScaledByAnother")
+        asked = len(us.api.writes)
+        us.wanted["t-worker"] = 3
+        await us.at_rest()
+        assert (us.replicas(), len(us.api.writes)) == (7, asked)
+        us.kube.kubectl("scale", "deployment/t-worker", "--replicas=3", "-n", us.namespace)
+        await us.becomes(lambda: us.trouble() == "")
+        us.wanted["t-worker"] = 1
+        await us.becomes(lambda: us.replicas() == 1)
+
+
+async def test_a_deployment_of_somebody_elses_is_only_scaled(us: Employer, beats: Beats) -> None:
+    target = {"scaleTargetRef": {"name": "web"}}
+    beats.put(EVENT, worker=target)
+    beats.put(EVENT, name="s", channel="d", worker=target)
+    us.wanted["web"] = 5
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
+        put_web(us)
+        await us.becomes(lambda: us.replicas("web") == 5)
+        await us.becomes(lambda: us.trouble() == "")
+        assert us.api.writes == ["POST channelbeat-targets", "PATCH web/scale"]
+        assert {us.workers("t"), us.workers("s")} == {us.workers("t")}
+        us.wanted["web"] = 2
+        await us.becomes(lambda: us.replicas("web") == 2)
+        beats.delete()
+        beats.delete("s")
+        await us.becomes(lambda: us.replicas("web") == 1, "what it had before is given back")
+
+
+async def test_an_installation_that_makes_none(kube: ControlPlane, namespace: str, beats: Beats) -> None:
+    us = Employer(kube, namespace, create=False)
+    beats.put(EVENT, worker=OWN)
+    beats.put(EVENT, name="s", channel="d", worker={"scaleTargetRef": {"name": "web"}})
+    put_web(us)
+    us.wanted = {"t-worker": 2, "web": 3}
+    async with us.running():
+        await us.becomes(lambda: us.replicas("web") == 3)
+        assert us.trouble() == "WorkersNotMade"
+        assert us.live() == {}
+        assert us.trouble("s") == ""
+
+
+async def test_workers_that_a_schedule_has_no_use_for_any_more_end(us: Employer, beats: Beats) -> None:
+    """It brings its own from now on. The Deployment stays, to be deleted by who likes."""
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        beats.put(EVENT)
+        await us.becomes(lambda: us.replicas() == 0)
+        assert us.workers() is None
+        beats.put(EVENT, worker=OWN)
+        await us.becomes(lambda: us.replicas() == 2)
+
+
+async def test_two_makers_for_a_channel(us: Employer, beats: Beats) -> None:
+    """The younger one has none, and gives up those that it had."""
+    beats.put(EVENT, worker=OWN)
+    us.wanted = {"t-worker": 2, "u-worker": 2, "v-worker": 2}
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+        beats.put(EVENT, name="u", worker=OWN)
+        beats.put(EVENT, name="v", channel="e", worker=OWN)
+        await us.becomes(lambda: us.trouble("u") == "ChannelTaken")
+        await us.becomes(lambda: us.replicas("v-worker") == 2)
+        assert us.live("u-worker") == {}
+        beats.patch(worker={"channels": ["c", "e"]})
+        await us.becomes(lambda: us.trouble("v") == "ChannelTaken")
+        await us.becomes(lambda: us.replicas("v-worker") == 0)
+        beats.delete()
+        await us.becomes(lambda: (us.replicas("u-worker"), us.replicas("v-worker")) == (2, 2))
+        await us.becomes(lambda: (us.trouble("u"), us.trouble("v")) == ("", ""))
+
+
+async def test_what_was_learned_of_starts_goes_to_the_next_leader(kube: ControlPlane, namespace: str, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us, other = Employer(kube, namespace), Employer(kube, namespace)
+    remembered: dict[str, Any] = {}
+
+    class Next:
+        def remember(self, key: str, starts: Any) -> None:
+            remembered[key] = starts
+
+        def finding(self, key: str) -> None: ...
+
+    other.workloads.heed(cast("Any", Next()))
+    us.wanted["t-worker"] = 1
+    async with us.running(), other.running(leads=False):
+        await us.becomes(lambda: us.replicas() == 1)
+        us.starts = (4200, 3900)
+        await us.at_rest()
+        assert "channelbeat.dev/start-ups" not in us.live()["metadata"]["annotations"], "not worth a call"
+        us.wanted["t-worker"] = 2
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: remembered == {us.key("t-worker"): (4200, 3900)})
+
+
+async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(kube: ControlPlane, us: Employer, beats: Beats) -> None:
+    """As one does that lets images come from its own registry only."""
+    policies, name = "/apis/admissionregistration.k8s.io/v1", f"registry-{us.namespace}"
+    mutation = "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: 7}}}}"
+    policy = {
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": us.namespace}},
+            "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}],
+        },
+        "reinvocationPolicy": "Never",
+        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mutation}}],
+    }
+    kube.api.create(f"{policies}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": policy})
+    kube.api.create(f"{policies}/mutatingadmissionpolicybindings", {"metadata": {"name": name}, "spec": {"policyName": name}})
+
+    def mutates() -> bool:
+        tried = kube.api.apply(
+            f"{PATH.format(us.namespace)}/x", {"apiVersion": "apps/v1", "kind": "Deployment", **WEB, "metadata": {"name": "x"}}, dryRun="All"
+        )
+        return bool(tried["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 7)
+
+    await us.becomes(mutates)
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    try:
+        async with us.running():
+            await us.becomes(lambda: us.replicas() == 1)
+            await us.at_rest()
+            assert len(us.api.writes) <= 3
+            us.wanted["t-worker"] = 2
+            await us.becomes(lambda: us.replicas() == 2)
+    finally:
+        kube.api.delete(f"{policies}/mutatingadmissionpolicybindings/{name}")
+        kube.api.delete(f"{policies}/mutatingadmissionpolicies/{name}")
