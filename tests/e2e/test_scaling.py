@@ -87,7 +87,8 @@ def test_workers_are_warm_before_the_due_time_and_gone_after_it(release: Release
     third = now() + SOON
     shop.kubectl("apply", "-f", "-", stdin=example({"name": "cold", "at": instants.text(third)}, warmUp="Disabled"))
     assert handled("cold", third) > PROMPT, "that was no cold start"
-    assert [change.reason for change in crew.changes() if change.after == 1] == ["Forecast", "Forecast", "Load"]
+    *foreseen, seen = (change.reason for change in crew.changes() if change.after == 1)
+    assert (set(foreseen), seen) == ({"Forecast"}, "Load")
     crew.is_empty()
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import ceil
 from typing import Final, NamedTuple, TypeAlias
 
-from channelbeat.core.instants import Ms
+from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.scaling_reasons import Reason as Reason
 from channelbeat.core.scaling_reasons import sentence, sums
 from channelbeat.core.schedule import Scaling
@@ -182,7 +182,8 @@ def _measure(rules: Mapping[Place, tuple[Ms, int]], loads: Mapping[Place, Load])
     handling = loads.get(place, UNKNOWN).handling
     if handling is None:
         return f" (eventsPerReplica {per_replica:,}, until it is known how long one takes)"
-    return f" ({handling:.3g} ms each, targetWait {durations.text(wait)})"
+    each = f"{handling:.3g} ms" if handling < SECOND else f"{handling / SECOND:,.1f} s"
+    return f" ({each} each, targetWait {durations.text(wait)})"
 
 
 def _remembered(memory: Memory, need: int, delay: Ms, now: Ms) -> Memory:
