@@ -25,6 +25,8 @@ PACKAGES: Final = {
     "catatonit": ("catatonit",),
 }
 SPACES: Final = ("--mount", "--net", "--pid", "--uts", "--ipc")
+TRIAL: Final = "mount -t tmpfs tmpfs /run && mount -o remount,bind,ro /"
+"""What is done in there before all else (node_room.py)."""
 
 
 def hindrance() -> str:
@@ -34,9 +36,9 @@ def hindrance() -> str:
     if not Path("/etc/debian_version").exists():
         return "it takes Debian"
     try:
-        subprocess.run(["unshare", *SPACES, "--fork", "true"], capture_output=True, text=True, check=True)
+        subprocess.run(["unshare", *SPACES, "--fork", "sh", "-c", TRIAL], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        return f"nobody can make namespaces here ({getattr(error, 'stderr', '').strip() or error})"
+        return f"nobody can make namespaces here, or a room of them ({getattr(error, 'stderr', '').strip() or error})"
     return ""
 
 
