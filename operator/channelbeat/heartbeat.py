@@ -7,12 +7,14 @@ import argparse
 import hashlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Final, NamedTuple
 
 FOLDERS: Final = ("/dev/shm", os.environ.get("TMPDIR", "/tmp"))
+LOOK: Final = 0.1  # seconds
 _SECOND: Final = 1_000
 
 
@@ -69,6 +71,14 @@ def fault(channels: Collection[str], layer: str) -> str | None:
     return f"{what}: process {latest.pid} was last heard of {(_now() - latest.at) / _SECOND:.0f} s ago"
 
 
+def waited(channels: Collection[str], layer: str, seconds: float) -> str | None:
+    """As `fault`, once there is none, or after so many seconds."""
+    ends, pause = _now() + seconds * _SECOND, threading.Event()
+    while (found := fault(channels, layer)) and _now() < ends:
+        pause.wait(LOOK)
+    return found
+
+
 def _beats(channels: Collection[str], layer: str) -> Iterator[tuple[str, Beat]]:
     name = _name(channels, layer)
     for folder in FOLDERS:
@@ -110,8 +120,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m channelbeat.heartbeat", description="Exit status 0 if a worker for these channels is alive here.")
     parser.add_argument("channels", nargs="+")
     parser.add_argument("--layer", default="default")
+    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="for at most so long until one is")
     asked = parser.parse_args()
-    sys.exit(fault(asked.channels, asked.layer))
+    sys.exit(waited(asked.channels, asked.layer, asked.wait))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def channelbeat(*typed: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[st
     return subprocess.run([sys.executable, "-m", "channelbeat", *typed], cwd=cwd, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", [*EXAMPLES, ROOT / "examples/cluster"], ids=lambda path: path.name)
 def test_the_manifest_is_valid(example: Path) -> None:
     done = channelbeat("validate", str(example))
     assert (done.returncode, done.stderr) == (0, "")

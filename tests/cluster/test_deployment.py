@@ -161,7 +161,7 @@ def test_the_server_takes_the_bodies_and_they_are_found_to_be_the_same(kube: Con
     assert worker["command"][:3] == ["python", "manage.py", "runworker"]
     assert worker["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert ("livenessProbe" in worker) == (delivery == "AtLeastOnce")
-    assert done["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 630
+    assert done["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == (630 if delivery == "AtLeastOnce" else 60)
     assert same(workers.live(), workers.body(3))
     assert stamp(workers.apply(3)) == stamp(done), "to apply it again changes nothing"
     assert not same(workers.live(), workers.body(4))

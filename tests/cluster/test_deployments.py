@@ -101,6 +101,27 @@ async def test_only_what_matters_is_kept(seer: Seer) -> None:
         await eventually(lambda: seer.replicas("later") is None)
 
 
+async def test_an_answer_that_comes_after_its_end_was_told_brings_nothing_back(seer: Seer) -> None:
+    seer.parts = {"ours": WHOLE}
+    async with seer.running():
+        await eventually(lambda: seer.found.known(seer.key("ours")))
+        seer.put("ours")
+        first = seer.kube.api.get(f"{seer.path}/ours")
+        await eventually(lambda: seer.replicas("ours") == 1)
+        seer.kube.api.delete(f"{seer.path}/ours")
+        await eventually(lambda: seer.replicas("ours") is None)
+        seer.found.keep(first)
+        assert seer.replicas("ours") is None
+        seer.put("ours", "a:2")
+        await eventually(lambda: seer.replicas("ours") == 1)
+        seer.found.keep(first)
+        seer.scale("ours", 2)
+        await eventually(lambda: seer.replicas("ours") == 2)
+        found = seer.found.get(seer.key("ours"))
+        assert found is not None
+        assert found.uid != first["metadata"]["uid"]
+
+
 async def test_what_is_named_later_is_asked_for(seer: Seer) -> None:
     seer.put("web", "a:2")
     async with seer.running():

@@ -1,5 +1,7 @@
 """Workers' Deployments before a real API server: made, kept as they should be, scaled, left alone; and what is told of each."""
 
+import asyncio
+from collections.abc import Mapping
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, cast
@@ -10,6 +12,7 @@ from channelbeat.cluster import posts
 from channelbeat.cluster.deployment import PATH
 from channelbeat.core.instants import MINUTE
 from channelbeat.errors import ApiRefused, ApiUnreachable
+from support import employing
 from support.beats import Beats
 from support.cluster import ControlPlane
 from support.employing import Employer
@@ -209,6 +212,80 @@ async def test_that_of_an_earlier_schedule_is_waited_for(controllers: ControlPla
         assert first["metadata"]["ownerReferences"][0]["uid"] == beats.get()["metadata"]["uid"]
         beats.delete()
         await us.becomes(lambda: us.live() == {}, "the garbage collector has it", within=30)
+
+
+async def test_a_schedule_that_is_gone_gets_no_deployment_again(us: Employer, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner's uid would be one that nobody has: the garbage collector would take it, and its pods, a moment later."""
+    monkeypatch.setattr(employing, "TICK", 1.0)  # as rarely as the product decides
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    async with us.running(follows=False):
+        us.register.see(beats.get())
+        await us.becomes(lambda: us.replicas() == 1)
+        await us.at_rest(1.5)
+        writes = len(us.api.writes)
+        us.register.forget(us.key("t"), beats.get()["metadata"]["uid"])
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/t-worker")
+        await us.at_rest(1.5)
+        assert us.api.writes[writes:] == []
+
+
+async def test_what_somebody_deletes_again_and_again_is_made_ever_later(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    path = f"{PATH.format(us.namespace)}/t-worker"
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 1)
+        for _ in range(2):
+            uid = us.uid()
+            us.kube.api.delete(path)
+            await us.becomes(lambda uid=uid: us.uid() not in ("", uid))  # type: ignore[misc]
+        us.kube.api.delete(path)
+        await us.at_rest(1)
+        assert us.api.writes.count("POST t-worker") == 3
+        await us.becomes(lambda: us.api.writes.count("POST t-worker") == 4)
+
+
+async def test_what_the_server_stumbles_over_is_told(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+
+    def stumble(asked: str) -> None:
+        if asked.startswith("POST"):
+            raise ApiUnreachable('the API server stumbles over POST: 500 Internal error occurred: failed calling webhook "x.example.com"')
+
+    us.api.fails = stumble
+    async with us.running():
+        await us.becomes(lambda: us.trouble() == "NotAllowed", within=15)
+        assert 'failed calling webhook "x.example.com"' in str(us.workers())
+        assert us.api.writes.count("POST t-worker") == 3, "once may be chance"
+        us.api.fails = lambda _: None
+        await us.becomes(lambda: us.replicas() == 1, within=15)
+        await us.becomes(lambda: us.trouble() == "")
+
+
+async def test_nobody_is_stopped_for_whom_there_is_work_by_now(us: Employer, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look which pods are busy takes time."""
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 4
+    held, looked = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_: Mapping[str, Any]) -> list[dict[str, Any]]:
+        looked.set()
+        await held.wait()
+        return []
+
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 4)
+        monkeypatch.setattr(us.workloads._pods, "of", slowly)
+        us.wanted["t-worker"] = 1
+        await us.becomes(looked.is_set)
+        us.wanted["t-worker"] = 6
+        await us.becomes(lambda: (workers := us.workers()) is not None and workers.desired == 6)
+        writes = len(us.api.writes)
+        held.set()
+        await us.becomes(lambda: us.replicas() == 6)
+        assert us.api.writes[writes:] == ["PATCH t-worker"], "one, and it is not the one that lowers"
 
 
 @pytest.mark.usefixtures("patient")
@@ -411,16 +488,26 @@ async def test_two_makers_for_a_channel(us: Employer, beats: Beats) -> None:
 
 async def test_what_was_learned_of_starts_goes_to_the_next_leader(kube: ControlPlane, namespace: str, beats: Beats) -> None:
     beats.put(EVENT, worker=OWN)
-    us, other = Employer(kube, namespace), Employer(kube, namespace)
-    remembered: dict[str, Any] = {}
+    us, other, late = (Employer(kube, namespace) for _ in range(3))
 
     class Next:
+        def __init__(self) -> None:
+            self.remembered: dict[str, Any] = {}
+
         def remember(self, key: str, starts: Any) -> None:
-            remembered[key] = starts
+            self.remembered[key] = starts
+
+        def starts(self, key: str) -> Any:
+            return self.remembered.get(key, ())
 
         def finding(self, key: str) -> None: ...
 
-    other.workloads.heed(cast("Any", Next()))
+        def busy_pods(self, key: str) -> frozenset[str]:
+            return frozenset()
+
+    standby, alone = Next(), Next()
+    other.workloads.heed(cast("Any", standby))
+    late.workloads.heed(cast("Any", alone))
     us.wanted["t-worker"] = 1
     async with us.running(), other.running(leads=False):
         await us.becomes(lambda: us.replicas() == 1)
@@ -429,7 +516,9 @@ async def test_what_was_learned_of_starts_goes_to_the_next_leader(kube: ControlP
         assert "channelbeat.dev/start-ups" not in us.live()["metadata"]["annotations"], "not worth a call"
         us.wanted["t-worker"] = 2
         await us.becomes(lambda: us.replicas() == 2)
-        await us.becomes(lambda: remembered == {us.key("t-worker"): (4200, 3900)})
+        await us.becomes(lambda: standby.remembered == {us.key("t-worker"): (4200, 3900)})
+    async with late.running():
+        await us.becomes(lambda: alone.remembered == {us.key("t-worker"): (4200, 3900)}, "though it leads before it has seen them")
 
 
 async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(kube: ControlPlane, us: Employer, beats: Beats) -> None:

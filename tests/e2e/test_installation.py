@@ -1,10 +1,8 @@
 """The operator, installed on a node as docs/install.md says."""
 
-import json
-
 from support.cluster import CRDS
 from support.node import Node
-from support.node_release import HOME, Release
+from support.node_release import Release
 from support.node_shop import Shop, Store
 from support.waiting import until
 
@@ -23,8 +21,7 @@ def test_two_replicas_are_ready_and_one_leads(release: Release, node: Node) -> N
     assert len(pods) == 2
     assert release.leader() in pods
     assert release.metric("channelbeat_leader") == 1
-    found = json.loads(node.kubectl("get", "pods", "-n", HOME, *pods, "-o", "json"))["items"]
-    assert [one["status"]["containerStatuses"][0]["restartCount"] for one in found] == [0, 0]
+    assert release.restarts == "0 0", "of the pods, when it had just been installed"
     assert node.api.get(f"{CRDS}/beatschedules.channelbeat.dev")
 
 

@@ -27,6 +27,7 @@ from support.node_shop import LOOK, Shop
 from support.waiting import until
 
 SOURCE: Final = "web"
+COMMAND: Final = ["python3", "manage.py", "runworker", "--claim", "5s"]
 KEYS: Final = Keys("asgi")
 EVENTS: Final = 100
 """A schedule has no more."""
@@ -41,13 +42,13 @@ class Change(NamedTuple):
     reason: str
     sentence: str
 
-    def by_formula(self, concurrency: int) -> tuple[int, int] | None:
-        """How many its own figures call for: the least and the most, as they are rounded there. None without such figures."""
-        if not (found := _MEASURED.search(self.sentence)):
-            return None
+    def by_formula(self, concurrency: int) -> range:
+        """How many its own figures call for, which are rounded there."""
+        found = _MEASURED.search(self.sentence)
+        assert found, f"no figures in {self.sentence!r}"
         waiting, in_flight = (int(one.replace(",", "")) for one in found.group(1, 2))
         share = (waiting + in_flight) * min(float(found.group(3)) / (float(found.group(4)) * 1_000), 1) / concurrency
-        return ceil(share * 0.99), ceil(share * 1.01)
+        return range(ceil(share * 0.99), ceil(share * 1.01) + 1)
 
 
 class Crew:
@@ -59,7 +60,7 @@ class Crew:
 
     def put(self, *events: dict[str, Any], channel: str, concurrency: int = 1, **scaling: Any) -> None:
         """The schedule, with workers that are copied from the Deployment `web` (see `source`)."""
-        worker = {"templateFrom": {"name": SOURCE}, "command": ["python3", "manage.py", "runworker"], "concurrency": concurrency, "drainTimeout": "30s"}
+        worker = {"templateFrom": {"name": SOURCE}, "command": COMMAND, "concurrency": concurrency, "drainTimeout": "5s"}
         channel = self.shop.channel(channel)
         self.shop.beats.put(*events, name=self.schedule, channel=channel, delivery="AtLeastOnce", worker={**worker, "scaling": scaling})
 
@@ -97,13 +98,13 @@ class Crew:
         return found
 
     def listeners(self) -> list[Listener]:
-        """Workers of this shop that Redis knows, here or not long gone."""
+        """Its workers that Redis knows, but those that are being stopped."""
 
         async def asked() -> list[Listener]:
             async with Redis.from_url(self.shop.store.url) as redis:
                 return await Upkeep(redis, KEYS, expiry=60, name="default", claim=30_000).listeners()
 
-        mine = {pod["metadata"]["name"] for pod in self.pods()}
+        mine = {pod["metadata"]["name"] for pod in self.pods() if "deletionTimestamp" not in pod["metadata"]}
         return [one for one in asyncio.run(asked()) if one.pod in mine]
 
     def changes(self) -> list[Change]:

@@ -36,6 +36,7 @@ class Release:
         values["layers"]["default"] |= ROOMY
         (folder / "values.yaml").write_text(yaml.safe_dump(values))
         self.printed = "\n".join(node.shell(script, folder) for script in (*_typed("2. The Secret", url), *_typed("3. The chart", url)))
+        self.restarts = node.kubectl("get", "pods", "-n", HOME, *PODS, "-o", "jsonpath={.items[*].status.containerStatuses[0].restartCount}")
 
     def upgrade(self, **values: Any) -> str:
         """helm upgrade with these in place of the page's; until it is rolled out."""

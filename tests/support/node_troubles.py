@@ -51,6 +51,11 @@ def deployment(name: str, like: Object, *, replicas: int = 0) -> Object:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
+def schedule(name: str, **spec: Any) -> Object:
+    event = {"name": "e", "type": "work", "cron": "0 0 1 1 *"}
+    return {"apiVersion": "channelbeat.dev/v1alpha1", "kind": "BeatSchedule", "metadata": {"name": name}, "spec": {"events": [event], **spec}}
+
+
 @dataclass(frozen=True)
 class Trouble:
     """`spec`: what the schedule has besides its worker block; `around`: objects that are there before it; `labels`: of the namespace. `cured`: the worker
@@ -67,11 +72,6 @@ class Trouble:
     cure: tuple[Object, ...] = ()
     typed: tuple[str, ...] = ()
 
-    def schedule(self) -> Object:
-        event = {"name": "e", "type": "work", "cron": "0 0 1 1 *"}
-        spec = {"channel": self.name, "events": [event], "worker": self.worker, **self.spec}
-        return {"apiVersion": "channelbeat.dev/v1alpha1", "kind": "BeatSchedule", "metadata": {"name": SCHEDULE}, "spec": spec}
-
     def objects(self, url: str) -> list[Object]:
         """In the order in which they are to be made."""
         probe = {file.name: file.read_text() for file in (E2E / "probe").glob("*.py")}
@@ -79,13 +79,14 @@ class Trouble:
             {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "redis"}, "stringData": {"url": url, "other": f"{url[:-1]}5"}},
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}, "data": probe},
             *self.around,
-            self.schedule(),
+            schedule(SCHEDULE, **{"channel": self.name, "worker": self.worker, **self.spec}),
         ]
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": self.labels}}
         return [namespace, *({**one, "metadata": {"namespace": self.name, **one["metadata"]}} for one in whole)]
 
 
 AT_LEAST_ONCE: Final = {"delivery": "AtLeastOnce"}
+WEB: Final = {"name": "web", "image": THUMBNAILS}
 GALLERY: Final = deployment("gallery", template())
 BRIEF: Final = {"name": "brief"}
 ROOM: Final = {"requests": {"cpu": "1000"}}
@@ -145,7 +146,7 @@ TROUBLES: Final = (
         "too-little-memory",
         "OOMKilled",
         made(template(resources={"limits": {"memory": "24Mi"}}), RUNWORKER),
-        ("more memory than their limit", "limits.memory"),
+        ("more memory than their limit of 24Mi allows", "limits.memory"),
     ),
     Trouble(
         "no-secret",
@@ -235,9 +236,30 @@ TROUBLES: Final = (
         "channel-taken",
         "ChannelTaken",
         made(template()),
-        ("channel 'healthy'", "remove spec.worker"),
-        spec={"channel": "healthy"},
+        ("channel 'asleep'", "remove spec.worker"),
+        spec={"channel": "asleep"},
         typed=("patch", "beatschedule", SCHEDULE, "--type=json", '--patch=[{"op": "remove", "path": "/spec/worker"}]'),
+    ),
+    Trouble(
+        "target-taken",
+        "TargetTaken",
+        {"scaleTargetRef": {"name": "first-worker"}},
+        ("target-taken/first-worker", "remove spec.worker here"),
+        around=(schedule("first", channel="first", worker={"template": template()}),),
+    ),
+    Trouble(
+        "copies-workers",
+        "CopiesWorkers",
+        {"templateFrom": {"name": "second-worker"}},
+        ("'second-worker' has the workers of BeatSchedule 'second'", "name the Deployment that one copies"),
+        around=(schedule("second", channel="second", worker={"template": template()}),),
+    ),
+    Trouble(
+        "two-workers",
+        "ContainerNameTaken",
+        {"templateFrom": {"name": "gallery", "container": "web"}},
+        ("another container called 'worker'", "spec.worker.template"),
+        around=(deployment("gallery", template(pod={"initContainers": [{"name": "worker", "image": THUMBNAILS}], "containers": [WEB]})),),
     ),
     Trouble(
         "name-taken",

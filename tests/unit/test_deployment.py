@@ -105,7 +105,7 @@ def test_a_copied_pod() -> None:
         "metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-11-20T00:00:00Z"}, "labels": LABELS},
         "spec": {
             **{field: copied[field] for field in ("serviceAccountName", "imagePullSecrets", "nodeSelector", "tolerations", "securityContext", "volumes")},
-            "terminationGracePeriodSeconds": 630,
+            "terminationGracePeriodSeconds": 60,
             "initContainers": copied["initContainers"],
             "containers": [
                 {
@@ -185,7 +185,7 @@ def test_a_template_of_their_own() -> None:
     assert pods({"template": TEMPLATE}, None) == {
         "metadata": {"labels": {"team": "media", **LABELS}, "annotations": {"note": "x"}},
         "spec": {
-            "terminationGracePeriodSeconds": 630,
+            "terminationGracePeriodSeconds": 60,
             "containers": [
                 {"name": "log", "image": "log:1"},
                 {
@@ -265,10 +265,13 @@ def test_how_it_is_asked_whether_it_lives(typed: str, layer: str, says: str) -> 
     worker = worker_of(pods(block, delivery="AtLeastOnce", channelLayer={"name": layer}))
     assert worker["livenessProbe"] == {"exec": {"command": says.split()}, "periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 3}
     assert worker["startupProbe"]["exec"]["command"] == says.split()
+    begins = says.partition(" urgent")[0].replace("channelbeat.heartbeat", "channelbeat.heartbeat --wait 120")
+    waits = [*begins.split(), "urgent", "generate"]
+    assert worker.get("lifecycle") == ({"preStop": {"exec": {"command": waits}}} if "--wait" in waits else None), "before it is told to stop"
 
 
 def test_stock_workers_are_not_asked() -> None:
-    assert not {"livenessProbe", "startupProbe", "readinessProbe"} & worker_of(pods(FROM)).keys()
+    assert not {"livenessProbe", "startupProbe", "readinessProbe", "lifecycle"} & worker_of(pods(FROM)).keys()
 
 
 def timed(*timeouts: str) -> tuple[dict[str, Any], ...]:
@@ -278,7 +281,8 @@ def timed(*timeouts: str) -> tuple[dict[str, Any], ...]:
 @pytest.mark.parametrize(
     ("worker", "spec", "seconds"),
     [
-        ({}, {}, 600),
+        ({}, {}, 30),
+        ({}, {"delivery": "AtLeastOnce"}, 600),
         ({}, {"delivery": "AtLeastOnce", "events": timed("1m", "20m", "5m")}, 1_200),
         ({}, {"delivery": "AtLeastOnce", "events": timed("3h")}, 3_600),
         ({"drainTimeout": "3h"}, {"delivery": "AtLeastOnce", "events": timed("1m")}, 10_800),
@@ -332,7 +336,7 @@ def test_what_cannot_be_copied(named: dict[str, str], source: dict[str, Any] | N
 def test_a_copied_grace_is_for_requests_and_of_no_account() -> None:
     source = web()
     source["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 4_000
-    assert pods(FROM, source)["spec"]["terminationGracePeriodSeconds"] == 630
+    assert pods(FROM, source)["spec"]["terminationGracePeriodSeconds"] == 60
 
 
 def test_a_container_that_is_called_worker_may_be_copied() -> None:
@@ -470,6 +474,14 @@ def test_whether_it_is_all_ours_still(fields: dict[str, Any], entry: dict[str, s
     body = applied(schedule({"template": SMALL}), UID, SMALL, 2)
     assert intact(live(body, fields, **entry), body) == whole
     assert same(live(body, fields, **entry), body) == whole
+
+
+def test_an_empty_list_is_managed_by_nobody() -> None:
+    body = deepcopy(applied(schedule({"template": SMALL}), UID, SMALL, 2))
+    body["spec"]["template"]["spec"]["volumes"] = []
+    assert intact(live(body, FIELDS), body)
+    body["spec"]["template"]["spec"]["volumes"] = [{"name": "a"}]
+    assert not intact(live(body, FIELDS), body)
 
 
 def test_whether_there_is_anything_to_apply() -> None:

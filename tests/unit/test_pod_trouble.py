@@ -142,7 +142,13 @@ CONTAINERS: Final = [
     (looping(1, "ModuleNotFoundError: No module named 'shop'", at=NOON), "CrashLoop", "No module named 'shop'", "see that DJANGO_SETTINGS_MODULE names it"),
     (looping(1, "CommandError: CHANNEL_LAYERS has no 'chat'", at=NOON), "CrashLoop", "no 'chat'", "correct --layer in spec.worker.command"),
     (looping(2, "python: can't open file '/srv/manage.py': [Errno 2] No such file or directory", at=NOON), "CrashLoop", "manage.py", "spec.worker.command"),
-    (looping(137, "", at=NOON, reason="OOMKilled"), "OOMKilled", "more memory than their limit", "raise limits.memory in spec.worker.resources"),
+    (looping(137, "", at=NOON, reason="OOMKilled"), "OOMKilled", "more memory than their limit allows", "raise limits.memory in spec.worker.resources"),
+    (
+        looping(137, "", at=NOON, reason="OOMKilled") | {"resources": {"limits": {"memory": "64Mi"}}},
+        "OOMKilled",
+        "more memory than their limit of 64Mi allows",
+        "limits.memory",
+    ),
     (looping(2, OLD_RUNWORKER, at=NOON), "StockWorker", "(it says: manage.py runworker: error: unrecognized", 'put "channelbeat.worker" before "channels"'),
     # it runs again, for how long?
     (running(NOON - 5 * SECOND, restarts=4, last=end(1, "oh", at=NOON - MINUTE)), "CrashLoop", "last words: oh", "kubectl logs"),

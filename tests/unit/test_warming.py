@@ -44,9 +44,9 @@ def test_what_a_start_takes_is_learned_from_the_last_five() -> None:
     assert starts == tuple(seconds * SECOND for seconds in (5, 6, 7, 5, 5))
 
 
-@pytest.mark.parametrize(("took", "kept"), [(HOUR, LONGEST), (-5, 0)])
-def test_a_start_that_says_nothing_of_the_next_is_cut(took: Ms, kept: Ms) -> None:
-    assert learn((), took) == (kept,)
+@pytest.mark.parametrize(("took", "kept"), [(LONGEST, (7, LONGEST)), (LONGEST + 1, (7,)), (-5, (7, 0))])
+def test_a_start_that_says_nothing_of_the_next_teaches_nothing(took: Ms, kept: Starts) -> None:
+    assert learn((7,), took) == kept
 
 
 @pytest.mark.parametrize(

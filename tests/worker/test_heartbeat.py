@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,11 @@ def test_as_a_command_it_answers_by_its_status() -> None:
     done = subprocess.run([sys.executable, "-m", "channelbeat.heartbeat", "no-such-channel", "--layer", "x"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("no worker for no-such-channel on layer 'x' is alive")
+
+
+def test_one_that_is_still_starting_is_waited_for(folders: Path) -> None:
+    late = threading.Timer(0.3, lambda: Heartbeat(CHANNELS, "default", 60_000).beat())
+    late.start()
+    assert heartbeat.waited(CHANNELS, "default", 30) is None
+    late.join()
+    assert heartbeat.waited(["another"], "default", 0.2) == fault(["another"], "default"), "but not for ever"

@@ -11,7 +11,7 @@ from channelbeat.cluster.deployment import MANAGER, PATH
 from channelbeat.cluster.deployments import Deployments
 from channelbeat.cluster.judging import Job
 from channelbeat.cluster.live import Live
-from channelbeat.cluster.making import Call, told
+from channelbeat.cluster.making import Call, not_answered, told
 from channelbeat.cluster.meddling import Watched
 from channelbeat.cluster.pods import Pods
 from channelbeat.cluster.posts import Post
@@ -53,13 +53,15 @@ class Deeds:
                 await self._spare(job.key, job.live)
             if call is Call.RESUME:
                 post.watched = await self._targets.resumed(job.key, job.live.body if job.live else {})
-            elif self._leadership.valid():
+            elif self._leadership.valid() and _still_wanted(job, post):
                 await self._do(call, job, post)
         except ApiRefused as error:
             post.failed(call, self._watch.now())
             self._refused(job, post, error)
-        except ApiError:
+        except ApiError as error:
             post.failed(call, self._watch.now())
+            if job.crew is not None and post.fails(call):
+                post.trouble = not_answered(job.crew, error)
         else:
             post.done(call)
             post.trouble = job.step.trouble
@@ -69,11 +71,13 @@ class Deeds:
         paths = PATH.format(namespace)
         post.watched = meddling.was_set(post.watched or Watched(), 0 if call is Call.MAKE else job.replicas)
         if call is Call.MAKE and job.step.body:
-            self._deployments.keep(await self._api.create(paths, job.step.body))
+            answer = await self._api.create(paths, job.step.body)
+            post.wrote(call, job.what, self._watch.now())
+            self._deployments.keep(answer)
         elif call is Call.APPLY and job.step.body and job.live:
             body = deployment.sent(job.step.body, job.live.uid, post.starts)
             answer = await self._api.apply(f"{paths}/{name}", body, manager=MANAGER)
-            post.applied(job.what, self._watch.now())
+            post.wrote(call, job.what, self._watch.now())
             self._deployments.keep(answer)
         else:
             if job.crew is not None and job.crew.shared:
@@ -99,3 +103,8 @@ class Deeds:
             await spare(self._api, key.partition("/")[0], await self._pods.of(live.body), self._busy(key))
         except ApiRefused as error:
             log.warning("the pods of %s cannot be looked at before it is scaled in: %s", key, error)
+
+
+def _still_wanted(job: Job, post: Post) -> bool:
+    """To look at pods takes time, in which more work may have come: then nobody is stopped."""
+    return job.crew is None or (post.decision is not None and post.decision.desired == job.replicas)

@@ -111,7 +111,8 @@ def _managed(wanted: Any, fields: Mapping[str, Any]) -> bool:
     if not fields:
         return True
     if isinstance(wanted, Mapping):
-        return all(f"f:{key}" in fields and _managed(value, fields[f"f:{key}"]) for key, value in wanted.items())
+        # of an empty list the server keeps nothing that could be managed
+        return all(value == [] or (f"f:{key}" in fields and _managed(value, fields[f"f:{key}"])) for key, value in wanted.items())
     if isinstance(wanted, list):
         return all(_managed_item(item, fields) for item in wanted)
     return True

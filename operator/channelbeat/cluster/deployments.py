@@ -6,6 +6,7 @@ What nobody named when it was told of, and somebody names now, is asked for by i
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
@@ -27,6 +28,8 @@ SHORTEST: Final = 0.5  # seconds until it is tried again
 LONGEST: Final = 30.0
 PASSING: Final = (410, 429)
 """Answers that are a no for the moment."""
+GRAVES: Final = 1_000
+"""So many Deployments are not deleted while one call is answered."""
 PATIENCE: Final = 3
 """Watches that fail one after the other, before all is listed anew: a store that was put back does not know where we are."""
 
@@ -43,6 +46,7 @@ class Deployments:
         self._asked_for = dict[str, None]()  # keys, in their order
         self._asking = asyncio.Event()
         self._troubles: dict[str, Refusal] = {}  # by scope
+        self._gone_lately = deque[str](maxlen=GRAVES)  # uids
 
     def get(self, key: str) -> Live | None:
         """As last seen; None: there is none, if it is `known`."""
@@ -79,8 +83,8 @@ class Deployments:
             self._live.pop(key, None)
             return
         found = live(raw, Part(whole, part.template))
-        if known is not None and not listed and found.older(known):
-            return
+        if not listed and (found.older(known) if known is not None and known.uid == found.uid else found.uid in self._gone_lately):
+            return  # an answer may come after what the watch has told since
         waited = self._asked_for.pop(key, self) is None
         self._live[key] = found
         if waited or known is None or (known.uid, known.rest, known.template) != (found.uid, found.rest, found.template):
@@ -144,6 +148,7 @@ class Deployments:
         return str(page["metadata"]["resourceVersion"])
 
     def _gone(self, key: str, uid: str) -> None:
+        self._gone_lately.append(uid)
         known = self._live.get(key)
         if known is not None and known.uid == uid:
             del self._live[key]

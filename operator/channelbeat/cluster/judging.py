@@ -24,6 +24,9 @@ class Job(NamedTuple):
 
     @property
     def what(self) -> str:
+        """It is done: for a schedule that was made anew, or for others, it is something else."""
+        if self.step.call is Call.MAKE and self.crew is not None:
+            return self.crew.members[0].uid
         return f"{self.step.hash} {self.replicas}"
 
 
@@ -38,6 +41,8 @@ class Judge:
             return None, None
         if crew is None:
             return self._left_over(key, live), None
+        if not self._staffing.current(crew):
+            return None, None  # crews are about to be made out anew
         source = source_of(crew)
         if not (self._create or crew.shared) or (source and not self._deployments.known(source)):
             return None, None

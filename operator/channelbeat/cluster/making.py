@@ -13,7 +13,7 @@ from channelbeat.core.crews import Crew
 from channelbeat.core.masking import masked
 from channelbeat.core.refusal import Refusal
 from channelbeat.core.warming import Finding
-from channelbeat.errors import ApiRefused
+from channelbeat.errors import ApiError, ApiRefused
 
 LONGEST_WORDS: Final = 1000
 """Of the API server, which may list every field there is."""
@@ -91,6 +91,14 @@ def told(crew: Crew, error: ApiRefused) -> Refusal:
     if error.status == 403 and "cannot" in words:  # said by the authorizer; what an admission policy or a quota forbids is 403, too
         cure = "give our ServiceAccount create and patch on deployments.apps, and patch on deployments.apps/scale, as the chart does with workers.create"
         return Refusal("NotAllowed", f"the Deployment {crew.key} cannot be made or changed: {words}: {cure}")
+    namespace = crew.key.partition("/")[0]
+    if "exceeded quota" in words:
+        cure = f"raise it (`kubectl describe quota -n {namespace}`)"
+        return Refusal(
+            "Quota", f"a quota of namespace {namespace} keeps the Deployment {crew.key} from being made or changed (the cluster says: {words}): {cure}"
+        )
+    if "is being terminated" in words:
+        return Refusal("NotAllowed", f"the Deployment {crew.key} cannot be made or changed: namespace {namespace} is being deleted, and this schedule with it")
     worker = crew.members[0].schedule.spec.worker
     copied = worker is not None and worker.template_from is not None
     if copied:
@@ -98,6 +106,12 @@ def told(crew: Crew, error: ApiRefused) -> Refusal:
     else:
         what, cure = "spec.worker.template", "correct it there (what the cluster calls spec.template is your spec.worker.template)"
     return Refusal("TemplateRefused", f"{what} is not taken (the cluster says: {words}): {cure}")
+
+
+def not_answered(crew: Crew, error: ApiError) -> Refusal:
+    """The API server stumbles over it, or somebody does whom it asks."""
+    words, cure = masked(error)[:LONGEST_WORDS], "it is tried again; see to the API server, or to the admission webhook for deployments.apps that it waits for"
+    return Refusal("NotAllowed", f"the Deployment {crew.key} cannot be made or changed: {words}: {cure}")
 
 
 def _not_ours(crew: Crew, live: Live) -> Step:

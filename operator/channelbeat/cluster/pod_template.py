@@ -20,6 +20,8 @@ SCHEDULE: Final = "channelbeat.dev/schedule"
 MANAGED: Final = {"app.kubernetes.io/managed-by": "channelbeat", "app.kubernetes.io/component": "worker"}
 LONGEST_DRAIN: Final[Ms] = HOUR
 """If the schedule names none."""
+PLAIN_DRAIN: Final[Ms] = 30 * SECOND
+"""Likewise, under BestEffort. The stock runworker knows no SIGTERM, and as a container's first process is not ended by it: it goes on until it is killed."""
 TAIL: Final = 30
 """Seconds beyond the drain, in which a worker gives back what did not end, and leaves."""
 LAYER: Final = "default"
@@ -29,6 +31,7 @@ _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 _APPARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
 _POD_NAME: Final = {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 _OFTEN: Final = {"periodSeconds": 30, "timeoutSeconds": 10, "failureThreshold": 3}
+_STARTED: Final = ("--wait", "120")  # seconds
 _AT_FIRST: Final = {"periodSeconds": 5, "timeoutSeconds": 10, "failureThreshold": 120}
 
 
@@ -68,6 +71,8 @@ def drain(spec: Spec) -> Ms:
     """How long workers may take to finish what they began."""
     if spec.worker is not None and spec.worker.drain_timeout is not None:
         return spec.worker.drain_timeout
+    if spec.delivery == "BestEffort":
+        return PLAIN_DRAIN
     return min(max((event.attempt_timeout for event in spec.events), default=LONGEST_DRAIN), LONGEST_DRAIN)
 
 
@@ -81,12 +86,17 @@ def command(spec: Spec, worker: Worker) -> list[str]:
 
 def check(spec: Spec, worker: Worker) -> list[str]:
     """Exits with 0 if the worker is alive. Django is not loaded where it can be seen which Python runs the command."""
-    alias = _layer_in(worker.command) or spec.channel_layer.name
-    layer = [] if alias == LAYER else ["--layer", alias]
-    python = next((at for at, word in enumerate(worker.command) if word.rpartition("/")[2] == "manage.py"), 0)
-    if python and worker.command[python - 1].rpartition("/")[2].startswith("python"):
-        return [*worker.command[:python], "-m", "channelbeat.heartbeat", *layer, *_channels(spec, worker)]
+    layer = _layer(spec, worker)
+    if python := _python(worker):
+        return [*python, "-m", "channelbeat.heartbeat", *layer, *_channels(spec, worker)]
     return [*worker.command, "--check", *([] if _layer_in(worker.command) else layer), *_channels(spec, worker)]
+
+
+def started(spec: Spec, worker: Worker) -> list[str]:
+    """Waits until the worker is there; empty where it cannot be seen which Python runs the command. Before it has a handler for SIGTERM, a container's
+    first process would not hear it, and once started go on taking runs until it is killed."""
+    python = _python(worker)
+    return [*python, "-m", "channelbeat.heartbeat", *_STARTED, *_layer(spec, worker), *_channels(spec, worker)] if python else []
 
 
 def _to_worker(one: Body, spec: Spec, worker: Worker) -> None:
@@ -100,6 +110,8 @@ def _to_worker(one: Body, spec: Spec, worker: Worker) -> None:
         # Django takes its time to load, more than a liveness probe would wait for
         for probe, pace in (("startupProbe", _AT_FIRST), ("livenessProbe", _OFTEN)):
             one.setdefault(probe, {"exec": {"command": check(spec, worker)}, **pace})
+        if waits := started(spec, worker):
+            one.setdefault("lifecycle", {"preStop": {"exec": {"command": waits}}})
 
 
 def _copied(schedule: BeatSchedule, worker: Worker, source: Mapping[str, Any] | None) -> Body | Refusal:
@@ -168,6 +180,17 @@ def _containers(pod: Mapping[str, Any]) -> Iterator[Body]:
 
 def _channels(spec: Spec, worker: Worker) -> tuple[str, ...]:
     return worker.channels or ((spec.channel,) if spec.channel else ())
+
+
+def _python(worker: Worker) -> Sequence[str]:
+    """The words before manage.py, if they end with an interpreter."""
+    at = next((at for at, word in enumerate(worker.command) if word.rpartition("/")[2] == "manage.py"), 0)
+    return worker.command[:at] if at and worker.command[at - 1].rpartition("/")[2].startswith("python") else ()
+
+
+def _layer(spec: Spec, worker: Worker) -> list[str]:
+    alias = _layer_in(worker.command) or spec.channel_layer.name
+    return [] if alias == LAYER else ["--layer", alias]
 
 
 def _layer_in(words: Sequence[str]) -> str:

@@ -16,6 +16,9 @@ QUIET: Final[Ms] = 5 * MINUTE
 """What somebody undoes more rarely is put right at once."""
 PATIENCE: Final[Ms] = 30 * SECOND
 """What is being deleted is mostly gone within a second."""
+OFTEN: Final = 3
+"""Calls without an answer, or with one that is no answer: fewer may be an API server that starts."""
+NEVER: Final = ("", -QUIET, 0)
 
 
 class Post:
@@ -34,7 +37,7 @@ class Post:
         self.starts: Starts = ()
         self.watched: Watched | None = None
         self.meddled: Refusal | None = None
-        self._applied, self._applied_at, self._undone = "", 0, 0
+        self._written: dict[Call, tuple[str, Ms, int]] = {}  # what, when, and how often that was undone
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -48,20 +51,23 @@ class Post:
         failures, _ = self._retries.get(call, (0, 0))
         self._retries[call] = failures + 1, now + round(min(SECOND << min(failures, 10), LONGEST) * random.uniform(0.5, 1.0))
 
+    def fails(self, call: Call) -> bool:
+        """So often one after the other that it is worth a word."""
+        return self._retries.get(call, (0, 0))[0] >= OFTEN
+
     def done(self, call: Call) -> None:
         self._retries.pop(call, None)
 
-    def applied(self, what: str, now: Ms) -> None:
-        """`what`: its hash and number."""
-        again = what == self._applied and now - self._applied_at < QUIET
-        self._undone = self._undone + 1 if again else 0
-        self._applied, self._applied_at = what, now
+    def wrote(self, call: Call, what: str, now: Ms) -> None:
+        """`what`: for whom it was made; the hash and number of what was applied."""
+        before, at, undone = self._written.get(call, NEVER)
+        self._written[call] = what, now, undone + 1 if what == before and now - at < QUIET else 0
 
     def not_before(self, call: Call, what: str) -> Ms:
         """When it may be tried. What somebody undoes again and again is done again ever later."""
         _, retry = self._retries.get(call, (0, 0))
-        undone = self._applied_at + min(SECOND << min(self._undone, 10), LONGEST) if self._undone and what == self._applied else 0
-        return max(retry, undone)
+        before, at, undone = self._written.get(call, NEVER)
+        return max(retry, at + min(SECOND << min(undone, 10), LONGEST)) if undone and what == before else retry
 
     def has_waited(self, now: Ms, *, waits: bool) -> bool:
         """So long for somebody else that it is worth a word."""

@@ -80,6 +80,10 @@ class Staffing:
     def crew(self, deployment: str) -> Crew | None:
         return self._plan.crews.get(deployment)
 
+    def current(self, crew: Crew) -> bool:
+        """Whether its schedules are still as they were when crews were last made out: what is gone is to have no Deployment again."""
+        return all(self._members.get(one.schedule.key) == one for one in crew.members)
+
     def crew_of(self, schedule: str) -> Crew | None:
         return self._plan.of.get(schedule)
 

@@ -225,9 +225,9 @@ class Workloads:
             return
         live = self._deployments.get(key)
         crew = self._crews.get(key)
-        if crew is not None:
+        if crew is not None and (live is None or live.rest):
             self._pods.seen(key, live.body if live else None, crew.members[0].schedule.spec.worker or Worker())
-            if live and self._scaler and not self._leads and not crew.shared and (learned := starts(live.body)):
+            if live and self._scaler and not crew.shared and not (self._leads and self._scaler.starts(key)) and (learned := starts(live.body)):
                 self._scaler.remember(key, learned)
             if live is not None and (post := self._posts.get(key)) is not None:
                 look_at_number(crew, live, post, self._watch.now())

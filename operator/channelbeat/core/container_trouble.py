@@ -97,7 +97,7 @@ def trouble(place: Place, status: Mapping[str, Any], now: Ms) -> Finding | None:
         return _not_started(place, str(ended.get("message", "")))
     if reason in NOT_STARTED:
         return _not_started(place, message)
-    return _crash(place, ended) if ended and _again(status, state, ended, now) else None
+    return _crash(place, ended, status) if ended and _again(status, state, ended, now) else None
 
 
 def _again(status: Mapping[str, Any], state: Mapping[str, Any], ended: Mapping[str, Any], now: Ms) -> bool:
@@ -163,11 +163,13 @@ def _not_started(place: Place, message: str) -> Finding:
     return Finding("CannotStart", f"the program of {place.who} cannot be started (the node says: {said or 'nothing'}): {hint}")
 
 
-def _crash(place: Place, ended: Mapping[str, Any]) -> Finding:
+def _crash(place: Place, ended: Mapping[str, Any], status: Mapping[str, Any]) -> Finding:
     said, code = last_words(str(ended.get("message") or "")), ended.get("exitCode")
     if ended.get("reason") == "OOMKilled":
         cure = f"raise limits.memory in {place.written.resources}, or have a worker handle fewer events at a time (spec.worker.concurrency)"
-        return Finding("OOMKilled", f"{place.who} are killed again and again because they take more memory than their limit allows: {cure}")
+        limit = ((status.get("resources") or {}).get("limits") or {}).get("memory", "")  # since Kubernetes 1.33
+        allows = f"their limit{limit and ' of '}{limit} allows"
+        return Finding("OOMKilled", f"{place.who} are killed again and again because they take more memory than {allows}: {cure}")
     if _STOCK.search(str(ended.get("message") or "")):
         return Finding(
             "StockWorker",

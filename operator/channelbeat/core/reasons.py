@@ -34,12 +34,12 @@
 | WorkersReady | False | ContainerNameTaken | another container of the pod is called as the worker's is to be |
 | WorkersReady | False | CopiesWorkers | the Deployment that it copies was made by channelbeat itself |
 | WorkersReady | False | TemplateRefused | the API server does not take the pod template |
-| WorkersReady | False | NotAllowed | the operator may not make or scale the Deployment |
+| WorkersReady | False | NotAllowed | the operator may not make or scale the Deployment, or the API server cannot |
 | WorkersReady | False | WorkersNotMade | this installation makes no Deployments |
 | WorkersReady | False | ScaleRefused | the API server does not take the number of replicas |
 | WorkersReady | False | NotRecorded | it cannot be noted down how many there were, so nothing is scaled |
 | WorkersReady | False | ScaledByAnother | somebody else sets the number of replicas |
-| WorkersReady | False | Quota | the API server makes no more pods |
+| WorkersReady | False | Quota | the API server makes no more pods, or no more Deployments |
 | WorkersReady | False | PodRefused | the API server makes none of the pods, for another reason than a quota |
 | WorkersReady | False | Unschedulable | no node takes a pod |
 | WorkersReady | False | Evicted | a node gave up a pod, for want of memory, disk or the like |

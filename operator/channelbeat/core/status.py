@@ -100,12 +100,16 @@ def make(had: Mapping[str, Any], facts: Facts, now: Ms) -> dict[str, Any]:
 
 def urgent(had: Mapping[str, Any], has: Mapping[str, Any]) -> bool:
     """Does something differ that people wait for? A condition, the generation, a pause, an answer, the number of workers. Not that workers in
-    trouble are starting: one that crashes again and again does so now and then."""
+    trouble are starting, or that more of those that crash are ready: one that crashes again and again does so, and is so, now and then."""
     turned = [
         {**one, "reason": Why.STARTING} if one["type"] == Type.WORKERS_READY and one["status"] == "False" and _starts(has) else one
         for one in had.get("conditions", ())
     ]
-    return _pressing({**had, "conditions": turned}) != _pressing(has)
+    known = {**had, "conditions": turned}
+    was, is_ = (status.get("workers") or {} for status in (had, has))
+    if _crash(had) and _crash(has) and was.get("ready", 0) < is_.get("ready", 0):
+        known["workers"] = {**was, "ready": is_["ready"]}
+    return _pressing(known) != _pressing(has)
 
 
 def patch(had: Mapping[str, Any], has: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,7 +214,16 @@ def _pressing(status: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _starts(status: Mapping[str, Any]) -> bool:
-    return any(one["type"] == Type.WORKERS_READY and one["reason"] == Why.STARTING for one in status["conditions"])
+    return _workers_ready(status) == Why.STARTING
+
+
+def _crash(status: Mapping[str, Any]) -> bool:
+    return _workers_ready(status) in (Why.CRASH_LOOP, Why.OOM_KILLED, Why.STOCK_WORKER)
+
+
+def _workers_ready(status: Mapping[str, Any]) -> str:
+    """The condition's reason."""
+    return next((one["reason"] for one in status.get("conditions", ()) if one["type"] == Type.WORKERS_READY), "")
 
 
 def _moment(text: str | None) -> Ms | None:

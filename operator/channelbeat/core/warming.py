@@ -56,8 +56,8 @@ NOTHING: Final = Forecast(0.0, False, None)
 
 
 def learn(starts: Starts, took: Ms) -> Starts:
-    """After one more start."""
-    return (*starts, min(max(took, 0), LONGEST))[-REMEMBERED:]
+    """After one more start; what took longer than LONGEST was none."""
+    return (*starts, max(took, 0))[-REMEMBERED:] if took <= LONGEST else starts
 
 
 def start_up(starts: Starts) -> Ms:

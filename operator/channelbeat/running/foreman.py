@@ -55,6 +55,7 @@ class Foreman:
         self._target: Target | None = None
         self._learned = False  # something of `starts`, ourselves
         self._ours = False
+        self._asked = False  # its layer has answered: until then nobody can tell whose the workers are, and none goes
         self._heard: Ms | None = None  # the last time that one of ours was heard, or could not be
         self._silence: Silence = {}
         self._start: _Start | None = None
@@ -68,7 +69,7 @@ class Foreman:
         """This is the crew now."""
         if crew is self.crew:
             return
-        self.crew = crew
+        self.crew, self._start = crew, None  # what was wrong with it, and kept its workers from starting, may have been put right
         self.places = tuple(dict.fromkeys(place for member in crew.members for place in member.places))
         self._tracked = any(member.schedule.spec.delivery == "AtLeastOnce" for member in crew.members)
         self._floor = sum(member.scaling.min_replicas for member in crew.members)
@@ -94,7 +95,7 @@ class Foreman:
             parties=[self._party(member, foresight, concurrency, look) for member, foresight in zip(self._members(), self._foresights, strict=True)],
             loads=self._loads(listeners, look),
             concurrency=concurrency,
-            stock=not self._expected,
+            stock=self._asked and not self._expected,
         )
         before, decision = self.decision, self._decided(target, look.now)
         self._time_start(before, decision, observed, listeners, look.now)
@@ -124,7 +125,9 @@ class Foreman:
 
     def _tell_whose(self, observed: Observed, listeners: Sequence[Listener], look: Look) -> None:
         """Ours, once one was seen, which counts at zero, too; not any more when workers are ready and none of them is heard for a while."""
-        unheard = observed.ready > 0 and not listeners and all(look.soundings.load(place) is not None for place in self.places)
+        known = [look.soundings.load(place) is not None for place in self.places]
+        self._asked = self._asked or any(known)
+        unheard = observed.ready > 0 and not listeners and all(known)
         if not unheard or self._heard is None:
             self._heard = look.now
         self._ours = bool(listeners) or (self._ours and look.now - self._heard < PATIENCE)

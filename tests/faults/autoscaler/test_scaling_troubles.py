@@ -31,6 +31,21 @@ async def test_a_layer_that_is_away_lowers_nothing_and_holds_up_no_other(redis_s
         assert await scaler.until(lambda: scaler.said("default/far-worker") == (2, "Floor"), MINUTE) <= 12 * SECOND
 
 
+async def test_a_layer_that_is_away_when_somebody_begins_to_lead_lowers_nothing(own_redis: RedisServer) -> None:
+    """It is not known then whose the workers are: of stock ones a layer that is away would say as little as one that is there."""
+    async with scaling(own_redis.url, manned(delivery="BestEffort")) as scaler:
+        scaler.lease.held = False
+        await scaler.pass_time(2 * SECOND)
+        own_redis.kill()
+        scaler.site.have(CREW, 5)
+        scaler.lease.held = True
+        await scaler.pass_time(30 * SECOND)
+        assert scaler.said() == (5, "UnknownLoad")
+        own_redis.start()
+        own_redis.wait()
+        assert await scaler.until(lambda: scaler.said() == (0, "Zero"), MINUTE) <= 12 * SECOND
+
+
 async def test_a_layer_that_hangs_holds_up_no_other(redis_server: RedisServer, bench: Bench, own_redis: RedisServer) -> None:
     schedules = [manned(name="t"), manned(name="far", channel="f", channelLayer={"name": "other"})]
     async with scaling(redis_server.url, *schedules, layers={"default": redis_server.url, "other": own_redis.url}) as scaler:

@@ -45,6 +45,17 @@ async def test_a_start_that_was_given_up_teaches_nothing(scaled: Scaled, bench: 
         assert scaler.autoscaler.starts(CREW) == ()
 
 
+async def test_a_start_that_an_edit_had_to_help_teaches_nothing(scaled: Scaled, bench: Bench) -> None:
+    async with scaled(manned(), ready=False) as scaler:
+        await put(bench, 1)
+        await scaler.pass_time(3 * MINUTE)
+        await scaler.put(manned(worker={"template": {"spec": {"containers": [{"name": "worker", "image": "shop:2"}]}}}))
+        await scaler.pass_time(3 * SECOND)
+        bench.worker().renew(channels="c")
+        await scaler.pass_time(3 * SECOND)
+        assert scaler.autoscaler.starts(CREW) == ()
+
+
 async def test_what_another_leader_learned_counts_until_we_know_better(scaled: Scaled, bench: Bench) -> None:
     async with scaled(manned()) as scaler:
         scaler.autoscaler.remember(CREW, (70 * SECOND,))
