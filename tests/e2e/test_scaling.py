@@ -12,7 +12,7 @@ from channelbeat.core import instants
 from channelbeat.core.instants import SECOND, Ms
 from support.arrivals import now
 from support.node import LONG
-from support.node_crew import SOURCE, Crew, attempts, burst, source, succeeded
+from support.node_crew import COMMAND, SOURCE, Crew, attempts, burst, source, succeeded
 from support.node_images import THUMBNAILS
 from support.node_release import Release
 from support.node_shop import LOOK, Shop
@@ -90,6 +90,20 @@ def test_workers_are_warm_before_the_due_time_and_gone_after_it(release: Release
     assert handled("cold", third) > PROMPT, "that was no cold start"
     *foreseen, seen = (change.reason for change in crew.changes() if change.after == 1)
     assert (set(foreseen), seen) == ({"Forecast"}, "Load")
+    crew.is_empty()
+
+
+def test_a_worker_that_is_stopped_while_it_starts_hears_of_it(release: Release, shop: Shop) -> None:
+    """It has over ten minutes to drain, and is gone as soon as it has started."""
+    crew = Crew(release, shop, "slow")
+    source(shop)
+    worker = {"templateFrom": {"name": SOURCE}, "command": COMMAND, "env": [{"name": "SLEEPS", "value": "6"}]}
+    event = {"name": "never", "at": instants.text(now() + 1_000 * FIRST_GUESS)}
+    scaling = {"minReplicas": 1, "scaleDownAfter": "0s"}
+    shop.beats.put(event, name="slow", channel=shop.channel("slow"), delivery="AtLeastOnce", worker={**worker, "scaling": scaling})
+    until(lambda: any(one["status"].get("phase") == "Running" for one in crew.pods()), LONG, what="a pod that runs", every=LOOK)
+    assert not crew.listeners(), "this machine is too slow for it"
+    shop.beats.patch("slow", worker={"scaling": {"minReplicas": 0}})
     crew.is_empty()
 
 

@@ -1,6 +1,9 @@
-"""The example's project with a consumer on every channel that tells the tests what it handled. Variables make it wrong where a test asks for that."""
+"""The example's project with a consumer on every channel that tells the tests what it handled. Variables make it wrong, or slow, where a test asks for that."""
 
 import os
+import threading
+
+threading.Event().wait(float(os.environ.get("SLEEPS", "0")))  # a large project
 
 SECRET_KEY = "of a test"
 USE_TZ = True
