@@ -50,4 +50,4 @@ class Calls:
         then()
         self._ended()
         if not task.cancelled() and (fault := task.exception()) is not None:
-            log.error("a call about a status ended with a fault of channelbeat's own: please report it", exc_info=fault)
+            log.error("a call to the API server ended with a fault of channelbeat's own: please report it", exc_info=fault)
