@@ -261,6 +261,7 @@ def test_a_clock_that_was_set_back_makes_the_delay_no_longer_than_it_is() -> Non
     ("wanted", "says"),
     [
         (target(a=Load(1_200, 4, handling=50)), "1,200 waiting and 4 in flight (50 ms each, targetWait 30s) call for 3"),
+        (target(a=Load(0, 0, 3, handling=50)), "3 handled just now (50 ms each, targetWait 30s) call for 1"),
         (target(a=Load(2, 1, handling=62_049)), "2 waiting and 1 in flight (62.0 s each, targetWait 30s) call for 3"),
         (target(a=Load(101, 0)), "101 waiting and 0 in flight (eventsPerReplica 100, until it is known how long one takes) call for 2"),
         (target(party(A, B), a=Load(101, 0)), "101 waiting and 0 in flight in 2 channels call for 2"),

@@ -143,7 +143,7 @@ def unchanged(memory: Memory | None, now: Ms) -> Memory | None:
 def _work(target: Target, parties: Sequence[Party]) -> _Work:
     """Each channel once, by the strictest of the schedules that name it. An event takes one slot, however long it takes: more workers than there
     are events would not be done sooner."""
-    share, some, known, waiting, in_flight = 0.0, False, True, 0, 0
+    share, known, waiting, in_flight, handled = 0.0, True, 0, 0, 0
     rules = _rules(parties)
     for place, (wait, per_replica) in rules.items():
         load = target.loads.get(place, UNKNOWN)
@@ -152,10 +152,10 @@ def _work(target: Target, parties: Sequence[Party]) -> _Work:
             share += backlog / per_replica
         else:
             share += (backlog + flying) * min(load.handling / wait, 1.0) / target.concurrency
-        some = some or backlog + flying + load.handled > 0
         known = known and load.backlog is not None and load.in_flight is not None
-        waiting, in_flight = waiting + backlog, in_flight + flying
-    return _Work(share, some, known, in_flight, f"{waiting:,} waiting and {in_flight:,} in flight{_measure(rules, target.loads)}")
+        waiting, in_flight, handled = waiting + backlog, in_flight + flying, handled + load.handled
+    what = f"{waiting:,} waiting and {in_flight:,} in flight" if waiting + in_flight or not handled else f"{handled:,} handled just now"
+    return _Work(share, waiting + in_flight + handled > 0, known, in_flight, f"{what}{_measure(rules, target.loads)}")
 
 
 def _stock_work(target: Target, parties: Sequence[Party]) -> _Work:
