@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from channelbeat.cluster import deployment
-from channelbeat.cluster.deployment import MANAGER, PATH, applied, created, intact, owner, same
+from channelbeat.cluster.deployment import MANAGER, PATH, applied, applied_replicas, created, intact, owner, same
 from channelbeat.cluster.pod_template import pod_template
 from channelbeat.core.parse import parse
 from channelbeat.core.schedule import BeatSchedule
@@ -211,6 +211,21 @@ def test_nothing_stays_of_what_was_copied_before(kube: ControlPlane, namespace: 
     workers.edit(template=TEMPLATE)
     assert names(workers.apply()) == {"worker", "log"}
     assert same(workers.live(), workers.body())
+
+
+@pytest.mark.parametrize(("scaled", "stays"), [(7, 7), (0, 0), (None, 2)], ids=["somebody's", "nobody's: zero leaves none", "ours"])
+def test_a_number_that_is_left_to_others_stays(kube: ControlPlane, namespace: str, scaled: int | None, stays: int) -> None:
+    workers = Workers(kube, namespace, BLOCKS["template"])
+    workers.create()
+    workers.apply(2)
+    if scaled is not None:
+        kube.kubectl("scale", "deployment/thumbnails-worker", f"--replicas={scaled}", "-n", namespace)
+    workers.edit(template={"spec": {"containers": [{"name": "worker", "image": "shop:1.5"}]}})
+    body = applied(workers.schedule, workers.uid, workers.template(), applied_replicas(workers.live()))
+    kube.api.apply(workers.path, body, manager=MANAGER, force="true", fieldValidation="Strict")
+    live = workers.live()
+    assert (live["spec"]["replicas"], worker_of(live)["image"]) == (stays, "shop:1.5")
+    assert same(live, body)
 
 
 def change_image(live: dict[str, Any]) -> None:

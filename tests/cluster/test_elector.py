@@ -2,11 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 
 from channelbeat.cluster.api import Api
+from channelbeat.cluster.elector import Elector
 from support import electors
 from support.cluster import ControlPlane
 from support.electors import SLOW, Deaf, Election, Mute, Stuck
@@ -85,10 +87,11 @@ async def test_what_was_released_is_free_and_not_taken_again(election: Election)
     assert one.changes == [(True, False), (False, True)]
 
 
-async def test_what_is_won_while_it_is_released_is_released(election: Election) -> None:
+@pytest.mark.parametrize("how", [Elector.release, lambda elector: elector.step_aside(60_000)], ids=["for good", "for a while"])
+async def test_what_is_won_while_it_is_released_is_released(election: Election, how: Callable[[Elector], Coroutine[Any, Any, None]]) -> None:
     one = election.stand("one", api=Stuck)
     await eventually(lambda: election.spec().get("holderIdentity") == "one")
-    released = asyncio.create_task(one.elector.release())
+    released = asyncio.create_task(how(one.elector))
     await asyncio.sleep(0)
     one.go_on()
     await released

@@ -29,9 +29,10 @@ from channelbeat.errors import ApiRefused
 from support.beats import Beats
 from support.clock import ManualClock
 from support.cluster import CRDS, ControlPlane
+from support.cluster_api import Refused
 from support.redis import RedisServer
 from support.reporting import Replica
-from support.waiting import eventually
+from support.waiting import eventually, until
 
 NIGHTLY = {"name": "nightly", "cron": "30 2 * * *"}
 READY = ("True", "Scheduled")
@@ -535,6 +536,17 @@ async def test_a_status_that_is_refused_is_told_once_and_holds_up_no_other(
     own_kube.api.patch(crd, json.loads(narrowed), content="application/json-patch+json")
     namespace = own_kube.new_namespace()
     beats = Beats(own_kube, namespace)
+    beats.put(NIGHTLY, name="probe")
+
+    def taken_up() -> bool:
+        try:
+            own_kube.api.patch(f"{beats.path}/probe/status", {"status": {"next": "x" * 11}})
+        except Refused as refused:
+            return refused.status == 422
+        return False
+
+    until(taken_up, 30, what="the narrowed schema at work")  # while it is taken up, no list is answered
+    beats.delete("probe")
     beats.put(NIGHTLY, name="long")
     layers = {"default": LayerSettings("default", redis_server.url, prefix=namespace)}
     with caplog.at_level(logging.WARNING, "channelbeat.status"):

@@ -403,23 +403,87 @@ async def test_nothing_is_written_without_the_lead(us: Employer, beats: Beats) -
         await us.becomes(lambda: us.replicas() == 4 and image(us) == "shop:1.4")
 
 
+def scale(us: Employer, number: int, name: str = "t-worker") -> None:
+    us.kube.kubectl("scale", f"deployment/{name}", f"--replicas={number}", "-n", us.namespace)
+
+
+async def is_scaled_by_another(us: Employer, number: int) -> None:
+    """Until we stop."""
+    us.wanted["t-worker"] = 2
+    for _ in range(2):
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.at_rest(0.3)
+        scale(us, number)
+    await us.becomes(lambda: us.trouble() == "ScaledByAnother")
+
+
 async def test_somebody_else_who_scales_it_is_given_way(us: Employer, beats: Beats) -> None:
     beats.put(EVENT, worker=OWN)
-    us.wanted["t-worker"] = 2
     async with us.running():
-        for _ in range(2):
-            await us.becomes(lambda: us.replicas() == 2)
-            await us.at_rest(0.3)
-            us.kube.kubectl("scale", "deployment/t-worker", "--replicas=7", "-n", us.namespace)
-        await us.becomes(lambda: us.trouble() == "ScaledByAnother")
+        await is_scaled_by_another(us, 7)
         asked = len(us.api.writes)
         us.wanted["t-worker"] = 3
         await us.at_rest()
         assert (us.replicas(), len(us.api.writes)) == (7, asked)
-        us.kube.kubectl("scale", "deployment/t-worker", "--replicas=3", "-n", us.namespace)
+        scale(us, 3)
         await us.becomes(lambda: us.trouble() == "")
         us.wanted["t-worker"] = 1
         await us.becomes(lambda: us.replicas() == 1)
+
+
+@pytest.mark.parametrize("number", [0, 7])
+async def test_what_somebody_else_scales_has_the_template_that_it_should(us: Employer, beats: Beats, number: int) -> None:
+    """To scale to zero leaves nobody who manages the number."""
+    put_web(us)
+    beats.put(EVENT, worker=COPY)
+    async with us.running():
+        await is_scaled_by_another(us, number)
+        await us.at_rest()
+        writes = len(us.api.writes)
+        put_web(us, "shop:1.5")
+        await us.becomes(lambda: image(us) == "shop:1.5")
+        us.kube.kubectl("set", "image", "deployment/t-worker", "worker=other:1", "-n", us.namespace)
+        await us.becomes(lambda: image(us) == "shop:1.5")
+        us.wanted["t-worker"] = 3
+        await us.at_rest()
+        assert us.api.writes[writes:] == ["PATCH t-worker"] * 2, "one call for each change"
+        assert (us.replicas(), us.trouble()) == (number, "ScaledByAnother"), "the number is theirs"
+        scale(us, 3)
+        await us.becomes(lambda: us.trouble() == "")
+        us.wanted["t-worker"] = 1
+        await us.becomes(lambda: us.replicas() == 1)
+
+
+async def test_who_scaled_one_that_is_gone_scales_none(us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    async with us.running():
+        await is_scaled_by_another(us, 0)
+        uid = us.uid()
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/t-worker")
+        await us.becomes(lambda: us.replicas() == 2 and us.uid() not in ("", uid))
+        await us.becomes(lambda: us.trouble() == "")
+        scale(us, 7)
+        await us.becomes(lambda: us.replicas() == 2, "of the new one it is the first time")
+
+
+async def test_one_of_somebody_elses_that_somebody_scales_is_left_alone_until_it_is_gone(us: Employer, beats: Beats) -> None:
+    put_web(us)
+    beats.put(EVENT, worker={"scaleTargetRef": {"name": "web"}})
+    us.wanted["web"] = 5
+    async with us.running():
+        await us.becomes(lambda: us.replicas("web") == 5)
+        await us.at_rest()
+        scale(us, 7, "web")
+        await us.becomes(lambda: us.trouble() == "ScaledByAnother")
+        writes = len(us.api.writes)
+        us.wanted["web"] = 2
+        await us.at_rest()
+        assert (us.replicas("web"), us.api.writes[writes:]) == (7, [])
+        us.kube.api.delete(f"{PATH.format(us.namespace)}/web")
+        await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
+        put_web(us)
+        await us.becomes(lambda: us.replicas("web") == 2)
+        await us.becomes(lambda: us.trouble() == "")
 
 
 async def test_a_deployment_of_somebody_elses_is_only_scaled(us: Employer, beats: Beats) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from channelbeat.cluster import deployment
-from channelbeat.cluster.deployment import APPLIED, applied, created, hash_of, intact, owner, same
+from channelbeat.cluster.deployment import APPLIED, applied, applied_replicas, created, hash_of, intact, owner, same
 from channelbeat.cluster.pod_template import check, command, drain, pod_template
 from channelbeat.core.parse import parse
 from channelbeat.core.refusal import Refusal
@@ -482,6 +482,31 @@ def test_an_empty_list_is_managed_by_nobody() -> None:
     assert intact(live(body, FIELDS), body)
     body["spec"]["template"]["spec"]["volumes"] = [{"name": "a"}]
     assert not intact(live(body, FIELDS), body)
+
+
+@pytest.mark.parametrize(
+    ("spec", "entry", "left"),
+    [
+        ({"f:replicas": {}}, {}, 2),
+        ({"f:selector": {}}, {}, None),
+        ({"f:replicas": {}}, {"manager": "kubectl"}, None),
+        ({"f:replicas": {}}, {"operation": "Update"}, None),
+    ],
+    ids=["ours", "somebody else's by now", "of a stranger", "scaled by us"],
+)
+def test_a_number_that_we_applied_is_applied_on(spec: dict[str, Any], entry: dict[str, str], left: int | None) -> None:
+    """Left out, it would become 1: who applied something takes it away so."""
+    assert applied_replicas(live(applied(schedule({"template": SMALL}), UID, SMALL, 2), {"f:spec": spec}, **entry)) == left
+
+
+def test_a_number_that_is_somebody_elses_is_left_out() -> None:
+    of = schedule({"template": SMALL})
+    body = applied(of, UID, SMALL, None)
+    assert "replicas" not in body["spec"]
+    assert body["metadata"] == applied(of, UID, SMALL, 2)["metadata"], "the hash, too"
+    theirs = live(applied(of, UID, SMALL, 7), without("f:spec", "f:replicas"))
+    assert same(theirs, body)
+    assert not same(theirs, applied(of, UID, SMALL, 7)), "it is to be ours again"
 
 
 def test_whether_there_is_anything_to_apply() -> None:

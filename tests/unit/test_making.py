@@ -1,8 +1,14 @@
-"""What is told of a Deployment that the API server does not make."""
+"""What is to be done about a Deployment whose number is left to somebody else, and what is told of one that the API server does not make."""
+
+from typing import Any
 
 import pytest
 
-from channelbeat.cluster.making import not_answered, told
+from channelbeat.cluster import making
+from channelbeat.cluster.deployment import APPLIED, MANAGER
+from channelbeat.cluster.live import Live, live
+from channelbeat.cluster.making import Call, not_answered, told
+from channelbeat.cluster.staffing import Part
 from channelbeat.core.crews import Crew, member
 from channelbeat.errors import ApiRefused, ApiUnreachable
 from support.rig import schedule
@@ -44,3 +50,32 @@ def test_an_answer_that_is_none_is_told_without_passwords() -> None:
     assert refusal.reason == "NotAllowed"
     assert "secret" not in refusal.text
     assert "failed calling webhook" in refusal.text
+
+
+def seen(owner: str, number: str) -> Live:
+    """Four replicas, by the manager `number`; something else was applied to it than is to be."""
+    fields: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
+    metadata: dict[str, Any] = {"namespace": "default", "name": "t-worker", "uid": "d", "annotations": {APPLIED: "before"}}
+    metadata["ownerReferences"] = [{"uid": owner, "controller": True}]
+    metadata["managedFields"] = [
+        {"manager": MANAGER, "operation": "Apply", "fieldsV1": fields if number == MANAGER else {"f:spec": {}}},
+        {"manager": number, "operation": "Update", "fieldsV1": fields},
+    ]
+    return live({"metadata": metadata, "spec": {"replicas": 4, "template": {}}}, Part(whole=True, template=False))
+
+
+@pytest.mark.parametrize(
+    ("manager", "replicas", "applied"),
+    [("kubectl", 2, 2), ("kubectl", None, None), (MANAGER, None, 4)],
+    ids=["it is for us to say", "it is theirs", "it is theirs, and as we applied it"],
+)
+def test_the_template_is_applied_whosever_the_number_is(manager: str, replicas: int | None, applied: int | None) -> None:
+    step = making.step(CREW, seen("u", manager), None, replicas)
+    assert (step.call, (step.body or {})["spec"].get("replicas")) == (Call.APPLY, applied)
+
+
+@pytest.mark.parametrize(("replicas", "call"), [(2, Call.SCALE), (4, None), (None, None)])
+def test_a_number_that_is_left_to_others_is_not_scaled_to(replicas: int | None, call: Call | None) -> None:
+    """Neither of ours whose template is refused, nor of somebody else's."""
+    assert making.scaled(seen("u", "kubectl"), replicas).call == call
+    assert making.target(CREW, seen("u", "kubectl"), replicas).call == call

@@ -179,7 +179,7 @@ def test_who_it_is_and_what_ends_it(manager: str, operation: str, name: str, cur
         assert refusal.text.startswith(f"{name} scales the Deployment shop/web, too, to 7 now: {cure}")
         assert instead in refusal.text
         back = "`kubectl scale -n shop deployment/web --replicas=4`"
-        assert refusal.text.endswith(f"channelbeat leaves it alone until it has 4, which it wants now ({back}), or spec.worker is edited")
+        assert refusal.text.endswith(f"channelbeat leaves the number alone until it is 4, which it wants now ({back}), or spec.worker is edited")
 
 
 def test_the_newest_of_several_managers_is_named_and_ours_is_ours() -> None:

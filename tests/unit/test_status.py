@@ -10,6 +10,7 @@ from channelbeat.core import instants, status
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.news import news
 from channelbeat.core.outcomes import Kind, Outcome, Reason
+from channelbeat.core.reasons import OF_WORKERS, Why
 from channelbeat.core.refusal import Refusal
 from channelbeat.core.runs import Finished, State, Stats
 from channelbeat.core.scaling import Decision
@@ -275,6 +276,7 @@ def test_what_is_not_ours_stays() -> None:
 STARTS = Decision(2, Load.LOAD, "150 waiting and 0 in flight call for 2")
 MORE = STARTS._replace(sentence="180 waiting and 9 in flight call for 2")
 NO_IMAGE, CRASHES = Finding("ImageCannotBePulled", "no image"), Finding("CrashLoop", "it ends")
+ANOTHERS = Finding("ScaledByAnother", "kubectl scale scales it")
 
 
 def staffed(ready: int = 0, decision: Decision = STARTS, trouble: Finding | None = None) -> Case:
@@ -335,6 +337,8 @@ def test_workers(had: Case | None, case: Case, workers: dict[str, Any] | None) -
         (staffed(trouble=NO_IMAGE), staffed(trouble=NO_IMAGE._replace(text="no such image")), False),
         (staffed(trouble=NO_IMAGE), staffed(trouble=CRASHES), True),
         (staffed(trouble=CRASHES), staffed(), False),
+        (staffed(trouble=NO_IMAGE), staffed(), True),
+        (staffed(trouble=ANOTHERS), staffed(), True),
         (staffed(trouble=CRASHES), staffed(1, trouble=CRASHES), False),
         (staffed(1, trouble=CRASHES), staffed(trouble=CRASHES), True),
         (staffed(trouble=NO_IMAGE), staffed(1, trouble=NO_IMAGE), True),
@@ -353,6 +357,8 @@ def test_workers(had: Case | None, case: Case, workers: dict[str, Any] | None) -
         "the same in other words",
         "another trouble",
         "it crashed, and starts once more",
+        "there is an image now",
+        "who scaled it has put that right",
         "it crashes, and is ready for a moment",
         "it crashes, and less are ready",
         "another trouble, and one more is ready",
@@ -366,6 +372,13 @@ def test_what_of_workers_is_urgent(was: Case, case: Case, is_urgent: bool | None
     had = with_workers(was)
     has = with_workers(case, had)
     assert (bool(status.patch(had, has)), status.urgent(had, has)) == (is_urgent is not None, bool(is_urgent))
+
+
+@pytest.mark.parametrize("why", sorted(OF_WORKERS))
+def test_that_a_trouble_has_gone_is_urgent_unless_it_comes_again_by_itself(why: Why) -> None:
+    had = with_workers(staffed(trouble=Finding(why, "so it is")))
+    by_itself = ("CrashLoop", "OOMKilled", "StockWorker", "CannotStart", "NotReady", "Evicted")
+    assert status.urgent(had, with_workers(staffed(), had)) == (why not in by_itself)
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ class _Operator:
         log.info("stopping: handing over")
         await self._hand_over()
         await self._parts.end(within=ENDS_WITHIN)
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # requests that kopf left behind end with their connection
         log.info("stopped")
 
     async def _step_aside_when_stuck(self) -> None:

@@ -49,7 +49,7 @@ class Deeds:
         if call is None:
             return
         try:
-            if job.live is not None and 0 < job.replicas < job.live.replicas:
+            if job.live is not None and job.replicas and job.replicas < job.live.replicas:
                 await self._spare(job.key, job.live)
             if call is Call.RESUME:
                 post.watched = await self._targets.resumed(job.key, job.live.body if job.live else {})
@@ -69,7 +69,8 @@ class Deeds:
     async def _do(self, call: Call, job: Job, post: Post) -> None:
         namespace, _, name = job.key.partition("/")
         paths = PATH.format(namespace)
-        post.watched = meddling.was_set(post.watched or Watched(), 0 if call is Call.MAKE else job.replicas)
+        if job.replicas is not None:
+            post.watched = meddling.was_set(post.watched or Watched(), 0 if call is Call.MAKE else job.replicas)
         if call is Call.MAKE and job.step.body:
             answer = await self._api.create(paths, job.step.body)
             post.wrote(call, job.what, self._watch.now())
@@ -79,7 +80,7 @@ class Deeds:
             answer = await self._api.apply(f"{paths}/{name}", body, manager=MANAGER)
             post.wrote(call, job.what, self._watch.now())
             self._deployments.keep(answer)
-        else:
+        elif job.replicas is not None:
             if job.crew is not None and job.crew.shared:
                 await self._targets.scale(job.crew, job.replicas)
             else:
@@ -107,4 +108,4 @@ class Deeds:
 
 def _still_wanted(job: Job, post: Post) -> bool:
     """To look at pods takes time, in which more work may have come: then nobody is stopped."""
-    return job.crew is None or (post.decision is not None and post.decision.desired == job.replicas)
+    return job.crew is None or job.replicas is None or (post.decision is not None and post.decision.desired == job.replicas)

@@ -41,10 +41,11 @@ def created(schedule: BeatSchedule, uid: str, template: Mapping[str, Any]) -> Bo
     }
 
 
-def applied(schedule: BeatSchedule, uid: str, template: Mapping[str, Any], replicas: int) -> Body:
-    """The body for server-side apply, to be forced, by MANAGER. It has the hash of itself."""
+def applied(schedule: BeatSchedule, uid: str, template: Mapping[str, Any], replicas: int | None) -> Body:
+    """The body for server-side apply, to be forced, by MANAGER. It has the hash of itself. `replicas` None: the number is somebody else's, and stays."""
     body = _head(schedule, uid)
-    body["spec"] = {"replicas": replicas, "selector": {"matchLabels": {SCHEDULE: schedule.name}}, "template": dict(template)}
+    number = {} if replicas is None else {"replicas": replicas}
+    body["spec"] = {**number, "selector": {"matchLabels": {SCHEDULE: schedule.name}}, "template": dict(template)}
     body["metadata"]["annotations"] = {APPLIED: hash_of(body)}
     return body
 
@@ -81,12 +82,19 @@ def was_applied(live: Mapping[str, Any]) -> bool:
     return APPLIED in (live["metadata"].get("annotations") or {})
 
 
+def applied_replicas(live: Mapping[str, Any]) -> int | None:
+    """Its number of replicas, if MANAGER applied it: to leave that out would have the server set it to one. None: somebody else has set it since."""
+    ours = _ours(live) or {}
+    number: int | None = live["spec"].get("replicas") if "f:replicas" in ours.get("f:spec", {}) else None
+    return number
+
+
 def same(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Whether the Deployment is as `body` would make it, so that nothing needs to be applied: made of the same body, and all of it ours still.
 
     Values are not compared, because the server writes some in its own way (`1000m` as `1`): who changes one of ours becomes its manager."""
     made_of = (live["metadata"].get("annotations") or {}).get(APPLIED) == body["metadata"]["annotations"][APPLIED]
-    return made_of and live["spec"].get("replicas") == body["spec"]["replicas"] and intact(live, body)
+    return made_of and body["spec"].get("replicas") in (None, live["spec"].get("replicas")) and intact(live, body)
 
 
 def intact(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:

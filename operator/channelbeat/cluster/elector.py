@@ -233,7 +233,7 @@ class Elector:
 
     def _won(self, begun: Ms) -> bool:
         """By a request that was begun then. An answer that took too long is none: others may have counted us out."""
-        if self._released or self._now() >= begun + self._deadline:
+        if self._released or self._now() < self._aside or self._now() >= begun + self._deadline:
             return False
         led, was_valid = not self._lost, self.valid()
         self._lost, self._valid_until = False, begun + self._deadline

@@ -14,13 +14,13 @@ from channelbeat.core.instants import Ms
 
 
 class Job(NamedTuple):
-    """`crew` None: the Deployment was made for a schedule that has no use for it any more."""
+    """`crew` None: the Deployment was made for a schedule that has no use for it any more. `replicas` None: how many, is left to somebody else."""
 
     key: str
     step: Step
     crew: Crew | None
     live: Live | None
-    replicas: int
+    replicas: int | None
 
     @property
     def what(self) -> str:
@@ -48,30 +48,28 @@ class Judge:
             return None, None
         copied = self._deployments.get(source) if source else None
         _begin_anew_if_edited(crew, copied, post)
-        if live is not None:
-            look_at_number(crew, live, post, now)
+        look_at_number(crew, live, post, now)
         wanted = post.decision.desired if post.decision is not None else None
+        number = wanted if post.meddled is None else None
         if crew.shared:
-            step = making.target(crew, live, wanted)
+            step = making.target(crew, live, number)
             if live is not None and post.watched is None:
                 step = Step(Call.RESUME)
         elif wanted is None:
             return None, None
         else:
-            step = making.step(crew, live, copied.source if copied else None, wanted)
-        step, again = self._tried(step, live, wanted or 0, post, now)
-        return Job(key, step, crew, live, wanted or 0), again
+            step = making.step(crew, live, copied.source if copied else None, number)
+        step, again = self._tried(step, live, number, post, now)
+        return Job(key, step, crew, live, number), again
 
-    def _tried(self, step: Step, live: Live | None, wanted: int, post: Post, now: Ms) -> tuple[Step, Ms | None]:
+    def _tried(self, step: Step, live: Live | None, number: int | None, post: Post, now: Ms) -> tuple[Step, Ms | None]:
         """What follows from what was tried before."""
         if post.has_waited(now, waits=step.waits):
             return step, None
         if step.waits:
             return Step(waits=True), now + PATIENCE
         if live is not None and step.call is Call.APPLY and step.hash == post.refused and (at := post.not_before(Call.APPLY, "")) > now:
-            return making.scaled(live, wanted, post.trouble), at
-        if post.meddled is not None and step.call is not Call.RESUME:
-            return Step(trouble=step.trouble), None
+            return making.scaled(live, number, post.trouble), at
         return step, None
 
     def _left_over(self, key: str, live: Live | None) -> Job | None:
@@ -80,10 +78,13 @@ class Judge:
         return Job(key, Step(Call.SCALE), None, live, 0)
 
 
-def look_at_number(crew: Crew, live: Live, post: Post, now: Ms) -> None:
-    """Does somebody else set it?"""
-    if post.uid != live.uid:
-        post.uid, post.watched, post.meddled = live.uid, None, None
+def look_at_number(crew: Crew, live: Live | None, post: Post, now: Ms) -> None:
+    """Does somebody else set it? Who did so with one that is gone, did so with that."""
+    uid = live.uid if live is not None else ""
+    if post.uid != uid:
+        post.uid, post.watched, post.meddled = uid, None, None
+    if live is None:
+        return
     if post.watched is None and not crew.shared:
         post.watched = Watched()
     if post.decision is not None and post.watched is not None and live.rest:

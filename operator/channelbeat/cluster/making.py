@@ -54,8 +54,8 @@ NOT_MADE: Final = Refusal(
 )
 
 
-def step(crew: Crew, live: Live | None, source: Mapping[str, Any] | None, replicas: int) -> Step:
-    """Of a Deployment that we make. `source`: the one that it copies, None if there is none."""
+def step(crew: Crew, live: Live | None, source: Mapping[str, Any] | None, replicas: int | None) -> Step:
+    """Of a Deployment that we make. `source`: the one that it copies, None if there is none. `replicas` None: how many, is left to somebody else."""
     one = crew.members[0]
     if live is not None and (live.dying or live.owner != one.uid):
         return _not_ours(crew, live)
@@ -64,19 +64,19 @@ def step(crew: Crew, live: Live | None, source: Mapping[str, Any] | None, replic
         return scaled(live, replicas, template)
     if live is None:
         return Step(Call.MAKE, deployment.created(one.schedule, one.uid, template))
-    body = deployment.applied(one.schedule, one.uid, template, replicas)
+    body = deployment.applied(one.schedule, one.uid, template, deployment.applied_replicas(live.body) if replicas is None else replicas)
     return NOTHING if deployment.same(live.body, body) else Step(Call.APPLY, body)
 
 
-def scaled(live: Live | None, replicas: int, trouble: Trouble | None = None) -> Step:
+def scaled(live: Live | None, replicas: int | None, trouble: Trouble | None = None) -> Step:
     """What waits is handled by what there is, though that cannot be made as it should be. What was made and nothing was applied to yet, is nobody's
     idea of a worker."""
-    there = live is not None and live.replicas != replicas and deployment.was_applied(live.body)
+    there = live is not None and replicas not in (None, live.replicas) and deployment.was_applied(live.body)
     return Step(Call.SCALE if there else None, trouble=trouble)
 
 
 def target(crew: Crew, live: Live | None, replicas: int | None) -> Step:
-    """Of one that is somebody else's. `replicas` None: it is not known how many there should be."""
+    """Of one that is somebody else's. `replicas` None: it is not known how many there should be, or left to others."""
     if live is None:
         text = f"spec.worker.scaleTargetRef.name: there is no Deployment {crew.key}: create it, or name one that is there"
         return Step(trouble=Refusal("NoSuchDeployment", text))

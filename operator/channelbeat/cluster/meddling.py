@@ -111,5 +111,5 @@ def _refusal(manager: str, live: Mapping[str, Any], wanted: int, *, shared: bool
     does = f"{name} scales the Deployment {metadata['namespace']}/{metadata['name']}, too, to {replicas} now"
     instead = "or take spec.worker.scaleTargetRef out of the schedules that name it" if shared else "and say in spec.worker.scaling how it is to be scaled"
     back = f"`kubectl scale -n {metadata['namespace']} deployment/{metadata['name']} --replicas={wanted}`"
-    ends = f"channelbeat leaves it alone until it has {wanted}, which it wants now ({back}), or spec.worker is edited"
+    ends = f"channelbeat leaves the number alone until it is {wanted}, which it wants now ({back}), or spec.worker is edited"
     return Refusal("ScaledByAnother", f"{does}: {cure}, {instead}; {ends}")

@@ -185,3 +185,5 @@ OF_WORKERS: Final = frozenset(
     }
 )
 """What keeps them from being ready, or from being of use; it changes nothing of Ready, which is about what is sent."""
+RECURRENT: Final = frozenset({Why.CRASH_LOOP, Why.OOM_KILLED, Why.STOCK_WORKER, Why.CANNOT_START, Why.NOT_READY, Why.EVICTED})
+"""Of those, what goes and comes again by itself, with each new try of a pod; of anything else somebody has to put right, and waits to see that he has."""

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from channelbeat.core import instants, verdicts
 from channelbeat.core.instants import MINUTE, SECOND, Ms
-from channelbeat.core.reasons import Type, Why
+from channelbeat.core.reasons import RECURRENT, Type, Why
 from channelbeat.core.runs import Stats
 from channelbeat.core.tally import Tally
 from channelbeat.core.timing import zones
@@ -99,10 +99,11 @@ def make(had: Mapping[str, Any], facts: Facts, now: Ms) -> dict[str, Any]:
 
 
 def urgent(had: Mapping[str, Any], has: Mapping[str, Any]) -> bool:
-    """Does something differ that people wait for? A condition, the generation, a pause, an answer, the number of workers. Not that workers in
-    trouble are starting, or that more of those that crash are ready: one that crashes again and again does so, and is so, now and then."""
+    """Does something differ that people wait for? A condition, the generation, a pause, an answer, the number of workers. Not that workers with
+    a trouble that comes and goes are starting, or that more of those that crash are ready: one that crashes again and again does so, and is so, now
+    and then."""
     turned = [
-        {**one, "reason": Why.STARTING} if one["type"] == Type.WORKERS_READY and one["status"] == "False" and _starts(has) else one
+        {**one, "reason": Why.STARTING} if one["type"] == Type.WORKERS_READY and one["reason"] in RECURRENT and _starts(has) else one
         for one in had.get("conditions", ())
     ]
     known = {**had, "conditions": turned}
