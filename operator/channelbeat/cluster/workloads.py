@@ -35,7 +35,7 @@ from channelbeat.running.autoscaler import Autoscaler
 
 log: Final = logging.getLogger("channelbeat.workers")
 
-CALLS: Final = 50.0  # a second
+CALLS: Final = 200.0  # a second
 AT_LEAST_EVERY: Final[Ms] = SECOND
 COALESCED: Final[Ms] = 200
 """Crews are made out so rarely while many schedules change."""
