@@ -10,7 +10,7 @@ from redis import Redis
 from benchmarks.stage import Call, Stage, progress, used, when
 from benchmarks.tables import Table, aim, seconds
 from channelbeat.broker.keys import Keys
-from support.operators import Installation
+from support.operators import Installation, Operator
 
 PER_REPLICA: Final = 100
 MOST: Final = 5
@@ -31,12 +31,8 @@ def tables(stage: Stage, us: Installation, number: int, rest: float) -> Iterator
     made = when(one, lambda: len(_replicas(stage, us)) == number, LIMIT, f"{number} Deployments")
     rows.append(("a Deployment for each is made", seconds(made - start), *_use(used(one))))
     settled = _settled(stage)
-    before, calls = used(one), stage.calls()
-    progress(f"nothing waits, for {rest:g} s")
-    time.sleep(rest)
-    resting = stage.calls() - calls
-    after = used(one)
-    rows.append((f"{rest:g} s with nothing waiting", f"{(after.cpu - before.cpu) / rest:.1%} of a core", *_use(after)))
+    resting, row = _at_rest(stage, one, rest, "nothing")
+    rows.append(row)
 
     progress("runs are put into three of four channels")
     calls = stage.calls()
@@ -51,12 +47,8 @@ def tables(stage: Stage, us: Installation, number: int, rest: float) -> Iterator
     rows.append(("every number is right", f"{right - filled:.2f} after the last run was put (which took {filled - put:.1f})", *_use(used(one))))
     _settled(stage)
     scaling = stage.calls() - calls
-    before, calls = used(one), stage.calls()
-    progress(f"that stays so, for {rest:g} s")
-    time.sleep(rest)
-    waiting = stage.calls() - calls
-    after = used(one)
-    rows.append((f"{rest:g} s with runs waiting", f"{(after.cpu - before.cpu) / rest:.1%} of a core", *_use(after)))
+    waiting, row = _at_rest(stage, one, rest, "runs")
+    rows.append(row)
     notes = [
         aim(f"every number is right within {REACTION:g} s ({right - filled:.2f} s)", reached=right - filled <= REACTION),
         f"The status of the last schedule was written {settled - made:.0f} s after the last Deployment: 20 writes a second, by default.",
@@ -65,6 +57,15 @@ def tables(stage: Stage, us: Installation, number: int, rest: float) -> Iterator
     changes = sum(replicas > 0 for replicas in wanted.values())
     columns = {"nothing waits": resting, f"{changes} Deployments are scaled": scaling, "nothing changes": waiting}
     yield _asked(columns, changes)
+
+
+def _at_rest(stage: Stage, one: Operator, rest: float, what: str) -> tuple[Counter[Call], tuple[str, ...]]:
+    """What the API server is asked, and the row of what it costs, for `rest` seconds with `what` waiting."""
+    before, calls = used(one), stage.calls()
+    progress(f"{what} waiting, for {rest:g} s")
+    time.sleep(rest)
+    after = used(one)
+    return stage.calls() - calls, (f"{rest:g} s with {what} waiting", f"{(after.cpu - before.cpu) / rest:.1%} of a core", *_use(after))
 
 
 def _schedule(place: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from channelbeat.cluster import deployment as workers
 from channelbeat.cluster.api import Api as ClusterApi
 from channelbeat.cluster.pod_template import pod_template
 from channelbeat.cluster.scale_targets import ScaleTargets
-from channelbeat.core.crews import Crew
+from channelbeat.core.crews import Crew, made
 from channelbeat.core.parse import parse
 from channelbeat.errors import ApiUnreachable
 from support import cluster
@@ -416,12 +416,12 @@ async def test_workers_as_the_operator_makes_them_pass(installed: Installed, ope
     assert schedule is not None
     template = pod_template(schedule, kube.api.get(f"{path}/web"))
     assert isinstance(template, dict)
-    ours, strict = f"{path}/{workers.name(schedule)}", {"manager": workers.MANAGER, "force": "true", "fieldValidation": "Strict"}
-    made = operator.create(path, workers.created(schedule, uid, template), fieldValidation="Strict")["metadata"]["uid"]
+    ours, strict = f"{path}/{made(schedule)}", {"manager": workers.MANAGER, "force": "true", "fieldValidation": "Strict"}
+    own = operator.create(path, workers.created(schedule, uid, template), fieldValidation="Strict")["metadata"]["uid"]
     for replicas, image in ((0, "shop:1"), (2, "shop:1"), (2, "shop:2")):
         template["spec"]["containers"][0]["image"] = image
         body = workers.applied(schedule, uid, template, replicas)
-        operator.apply(ours, workers.sent(body, made, (4_200, 3_900)), **strict)
+        operator.apply(ours, workers.sent(body, own, (4_200, 3_900)), **strict)
         live = kube.api.get(ours)
         assert workers.same(live, body)
         assert (live["spec"]["replicas"], live["spec"]["template"]["spec"]["containers"][0]["image"]) == (replicas, image)

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from channelbeat.cluster import deployment
 from channelbeat.cluster.deployment import MANAGER, PATH, applied, applied_replicas, created, intact, owner, same
 from channelbeat.cluster.pod_template import pod_template
+from channelbeat.core.crews import made
 from channelbeat.core.parse import parse
 from channelbeat.core.schedule import BeatSchedule
 from support import beats
@@ -91,7 +91,7 @@ class Workers:
         raw = beats.manifest(EVENT, name="thumbnails", worker=worker, **spec)
         self.uid: str = kube.api.create(BEATS.format(namespace), raw)["metadata"]["uid"]
         self.schedule = self.read(raw, namespace)
-        self.path = f"{self.all}/{deployment.name(self.schedule)}"
+        self.path = f"{self.all}/{made(self.schedule)}"
 
     def read(self, raw: dict[str, Any], namespace: str) -> BeatSchedule:
         parsed = parse({**raw, "metadata": {"name": "thumbnails", "namespace": namespace}})

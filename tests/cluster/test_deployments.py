@@ -79,7 +79,7 @@ def seer(kube: ControlPlane, namespace: str) -> Seer:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployments, "SHORTEST", 0.05)
+    monkeypatch.setattr(deployments, "SHORTEST", 50)
 
 
 async def test_only_what_matters_is_kept(seer: Seer) -> None:

@@ -57,6 +57,7 @@ async def test_the_rights_it_asks_for_suffice(election: Election) -> None:
 async def test_without_rights_it_stands_by_says_so_once_and_leads_when_it_has_them(election: Election, caplog: pytest.LogCaptureFixture) -> None:
     rights = Rights(election)
     one = election.stand("one", token=rights.token, api=electors.Deaf)
+    await eventually(lambda: any("forbidden" in message for message in caplog.messages))
     await asyncio.sleep(1.5)
     assert one.elector.lost()
     (told,) = [message for message in caplog.messages if "forbidden" in message]

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from channelbeat.cluster import drafting
 from channelbeat.core import instants, status
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Kind, Outcome
@@ -23,7 +24,6 @@ from channelbeat.core.scaling import Reason as Why
 from channelbeat.core.status import Coming, EventFacts, Facts
 from channelbeat.core.tally import Tally
 from channelbeat.core.verdicts import Case
-from channelbeat.core.warming import Finding
 from channelbeat.core.workers import Workers
 from channelbeat.errors import ApiRefused
 from support.beats import Beats
@@ -36,11 +36,6 @@ from support.waiting import eventually, until
 
 NIGHTLY = {"name": "nightly", "cron": "30 2 * * *"}
 READY = ("True", "Scheduled")
-
-
-@pytest.fixture
-def beats(kube: ControlPlane, namespace: str) -> Beats:
-    return Beats(kube, namespace)
 
 
 @pytest.fixture

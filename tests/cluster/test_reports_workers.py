@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, SECOND
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.scaling import Decision, Reason
-from channelbeat.core.warming import Finding
 from channelbeat.core.workers import Workers
 from support.beats import Beats
 from support.clock import ManualClock
@@ -27,11 +27,6 @@ STARTS = Workers("t-worker", 2, 0, Decision(2, Reason.LOAD, "150 waiting and 0 i
 READY = Workers("t-worker", 2, 2, STARTS.decision)
 NO_IMAGE = Workers("t-worker", 2, 0, STARTS.decision, Finding("ImageCannotBePulled", "image 'shop:1.5' cannot be pulled: correct it"))
 CRASHES = Workers("t-worker", 2, 0, STARTS.decision, Finding("CrashLoop", "they crash again and again: see their log"))
-
-
-@pytest.fixture
-def beats(kube: ControlPlane, namespace: str) -> Beats:
-    return Beats(kube, namespace)
 
 
 @pytest.fixture

@@ -32,11 +32,6 @@ WEB: Final[dict[str, Any]] = {
 
 
 @pytest.fixture
-def beats(kube: ControlPlane, namespace: str) -> Beats:
-    return Beats(kube, namespace)
-
-
-@pytest.fixture
 def us(kube: ControlPlane, namespace: str) -> Employer:
     return Employer(kube, namespace)
 

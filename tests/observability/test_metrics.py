@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND
 from channelbeat.core.outcomes import Kind, Notice, Outcome, Reason, Sign
 from channelbeat.core.runs import Finished, State
 from channelbeat.core.scaling import Decision
 from channelbeat.core.scaling import Reason as Why
-from channelbeat.core.warming import Finding
 from channelbeat.core.workers import Workers
 from channelbeat.observability.catalogue import FAMILIES, LATENESS, full
 from channelbeat.observability.metrics import AT_ONCE, Metrics

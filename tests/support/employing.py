@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from channelbeat.cluster import access
@@ -20,6 +20,7 @@ from channelbeat.engine.book import Book
 from channelbeat.runtime import SystemClock
 from support.cluster import ControlPlane
 from support.cluster_api import BEATS, Refused
+from support.following import follow
 from support.rig import Lease
 from support.waiting import eventually
 
@@ -128,7 +129,7 @@ class Employer:
         if follows:
             for raw in self.kube.api.get(BEATS.format(self.namespace))["items"]:
                 self.register.see(raw)
-            parts.append(self._follow())
+            parts.append(follow(self.api, BEATS.format(self.namespace), self.register))
         tasks = [asyncio.create_task(part) for part in parts]
         try:
             yield self
@@ -139,15 +140,6 @@ class Employer:
             await self.api.close()
             faults = [one for one in done if isinstance(one, Exception)]
             assert not faults, faults
-
-    async def _follow(self) -> None:
-        async with aclosing(self.api.watch(BEATS.format(self.namespace), since="")) as changes:
-            async for kind, found in changes:
-                metadata = found["metadata"]
-                if kind == "DELETED":
-                    self.register.forget(f"{metadata['namespace']}/{metadata['name']}", metadata["uid"])
-                elif kind != "BOOKMARK":
-                    self.register.see(found)
 
     async def _decide(self) -> None:
         """As the autoscaler does."""

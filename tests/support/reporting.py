@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from channelbeat.cluster import access
@@ -20,6 +20,7 @@ from channelbeat.runtime import Engine
 from support.clock import ManualClock
 from support.cluster import ControlPlane
 from support.cluster_api import BEATS
+from support.following import follow
 from support.rig import Lease
 from support.waiting import eventually
 
@@ -107,19 +108,10 @@ class Replica:
     def writes(self) -> Counter[str]:
         return self.reporter.writes
 
-    async def follow(self) -> None:
-        async with aclosing(self.api.watch(self.path, since="")) as changes:
-            async for kind, found in changes:
-                metadata = found["metadata"]
-                if kind == "DELETED":
-                    self.register.forget(f"{metadata['namespace']}/{metadata['name']}", metadata["uid"])
-                elif kind != "BOOKMARK":
-                    self.register.see(found)
-
     @asynccontextmanager
     async def running(self, *, leads: bool = True) -> AsyncIterator["Replica"]:
         self.lease.held = leads
-        self.following = asyncio.create_task(self.follow())
+        self.following = asyncio.create_task(follow(self.api, self.path, self.register))
         parts = [self.following, asyncio.create_task(self.engine.run()), asyncio.create_task(self.reporter.run())]
         try:
             yield self

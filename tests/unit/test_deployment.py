@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import pytest
 
-from channelbeat.cluster import deployment
 from channelbeat.cluster.deployment import APPLIED, applied, applied_replicas, created, hash_of, intact, owner, same
 from channelbeat.cluster.pod_template import check, command, drain, pod_template
+from channelbeat.core.crews import made
+from channelbeat.core.finding import Finding
 from channelbeat.core.parse import parse
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.schedule import BeatSchedule, Worker
 
 UID: Final = "11111111-2222-3333-4444-555555555555"
@@ -330,7 +330,7 @@ OURS: Final = {"apiVersion": "channelbeat.dev/v1alpha1", "kind": "BeatSchedule",
 )
 def test_what_cannot_be_copied(named: dict[str, str], source: dict[str, Any] | None, reason: str, says: str) -> None:
     found = pod_template(schedule({"templateFrom": {"name": "shop-web", **named}}), source)
-    assert found == Refusal(reason, says)
+    assert found == Finding(reason, says)
 
 
 def test_a_copied_grace_is_for_requests_and_of_no_account() -> None:
@@ -536,4 +536,4 @@ def test_who_owns_it(owners: list[dict[str, Any]], uid: str) -> None:
 
 
 def test_its_name_is_short_enough_for_pods() -> None:
-    assert deployment.name(schedule(FROM)) == "thumbnails-worker"
+    assert made(schedule(FROM)) == "thumbnails-worker"

@@ -7,8 +7,8 @@ import pytest
 
 from channelbeat.cluster.fault_log import NAMED, FaultLog
 from channelbeat.cluster.register import Seen
+from channelbeat.core.finding import Finding
 from channelbeat.core.parse import Fault
-from channelbeat.core.refusal import Refusal
 
 GOOD = Seen("shop/a", "1", 1, 0, None, frozenset(), (), None, (), {}, b"")
 BAD = replace(GOOD, faults=(Fault("spec.events[0].cron", "must have five fields"),))
@@ -23,7 +23,7 @@ def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_faults_are_told_when_they_appear_or_change_and_once_when_they_are_mended(told: pytest.LogCaptureFixture) -> None:
     log = FaultLog()
     log.begin()
-    other = replace(BAD, refusal=Refusal("NoSuchLayer", "no layer is called 'x'"))
+    other = replace(BAD, refusal=Finding("NoSuchLayer", "no layer is called 'x'"))
     for seen in (GOOD, BAD, replace(BAD, status=b"{}"), other, GOOD, GOOD):
         log.seen(seen)
     assert [(record.levelname, record.getMessage()) for record in told.records] == [

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 import pytest
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
 from channelbeat.core.pod_trouble import RANKS, diagnose
 from channelbeat.core.schedule import ScaleTarget, TemplateFrom, Worker
-from channelbeat.core.warming import Finding
 from support.kubelet import condition, deployment, end, evicted, looping, pod, running, status, terminated, waiting
 from support.times import NOON
 

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from channelbeat.core import instants, status
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from channelbeat.core.news import news
 from channelbeat.core.outcomes import Kind, Outcome, Reason
 from channelbeat.core.reasons import OF_WORKERS, Why
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.runs import Finished, State, Stats
 from channelbeat.core.scaling import Decision
 from channelbeat.core.scaling import Reason as Load
@@ -20,7 +20,6 @@ from channelbeat.core.status import Coming, EventFacts, Facts
 from channelbeat.core.tally import Tally, counts
 from channelbeat.core.timing import timetable
 from channelbeat.core.verdicts import Case
-from channelbeat.core.warming import Finding
 from channelbeat.core.workers import Workers
 from support.times import at
 from support.tree import ROOT
@@ -400,7 +399,7 @@ def test_that_a_trouble_has_gone_is_urgent_unless_it_comes_again_by_itself(why: 
             IDLE,
             [("Normal", "Scaled", "from 2 to 0 workers: because"), ("Normal", "ScaledToZero", "no worker is called for: nothing waits")],
         ),
-        (staffed(trouble=NO_IMAGE), Case(1, managed=True, refusal=Refusal("NoSuchLayer", "none")), [("Warning", "NoSuchLayer", "none")]),
+        (staffed(trouble=NO_IMAGE), Case(1, managed=True, refusal=Finding("NoSuchLayer", "none")), [("Warning", "NoSuchLayer", "none")]),
     ],
 )
 def test_what_is_told_of_workers(was: Case, case: Case, told: list[tuple[str, str, str]]) -> None:

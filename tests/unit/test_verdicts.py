@@ -7,17 +7,16 @@ from typing import Any
 import pytest
 
 from channelbeat.core import reasons, verdicts
+from channelbeat.core.finding import Finding
 from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import MINUTE
 from channelbeat.core.outcomes import Notice, Sign
 from channelbeat.core.parse import Fault
 from channelbeat.core.reasons import Type, Why
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.scaling import Decision
 from channelbeat.core.scaling import Reason as Load
 from channelbeat.core.schedule import Event, Missed
 from channelbeat.core.verdicts import Case, Verdict, judge
-from channelbeat.core.warming import Finding
 from channelbeat.core.workers import Workers
 from support.times import at
 from support.tree import PACKAGE
@@ -41,19 +40,19 @@ CASES: dict[str, tuple[Case, str, str, str]] = {
     "a spec that cannot be read stalls": (replace(GOOD, invalid=True, faults=(FAULT,)), "False/InvalidSpec", "False/InvalidSpec", "True/InvalidSpec"),
     "a faulty event stalls": (replace(GOOD, faults=(FAULT,)), "False/EventFault", "False/EventFault", "True/EventFault"),
     "a layer that is not there stalls": (
-        replace(GOOD, refusal=Refusal("NoSuchLayer", "no layer")),
+        replace(GOOD, refusal=Finding("NoSuchLayer", "no layer")),
         "False/NoSuchLayer",
         "False/NoSuchLayer",
         "True/NoSuchLayer",
     ),
     "a namespace that is not let in stalls": (
-        replace(GOOD, refusal=Refusal("NamespaceNotAllowed", "not here")),
+        replace(GOOD, refusal=Finding("NamespaceNotAllowed", "not here")),
         "False/NamespaceNotAllowed",
         "False/NamespaceNotAllowed",
         "True/NamespaceNotAllowed",
     ),
     "one that cannot run here says so before its faults": (
-        replace(GOOD, refusal=Refusal("NoSuchLayer", "no layer"), faults=(FAULT,)),
+        replace(GOOD, refusal=Finding("NoSuchLayer", "no layer"), faults=(FAULT,)),
         "False/NoSuchLayer",
         "False/NoSuchLayer",
         "True/NoSuchLayer",
@@ -135,7 +134,7 @@ WORKERS: dict[str, tuple[Case, str, str]] = {
         "it is being found out how many workers there are, and how many there should be",
     ),
     "nothing is done for a layer that is not there": (
-        replace(MANAGED, refusal=Refusal("NoSuchLayer", "no layer")),
+        replace(MANAGED, refusal=Finding("NoSuchLayer", "no layer")),
         "Unknown/NotAccepted",
         "nothing is done about workers until the spec can be run: see the condition Accepted",
     ),
@@ -214,7 +213,7 @@ def test_a_channel_on_which_nobody_listens_is_told_with_why_there_are_no_workers
 
 
 def test_every_reason_can_be_said_and_is_explained() -> None:
-    cases = [*(case for case, *_ in CASES.values()), *(case for case, *_ in WORKERS.values()), replace(GOOD, refusal=Refusal("InternalFault", ""))]
+    cases = [*(case for case, *_ in CASES.values()), *(case for case, *_ in WORKERS.values()), replace(GOOD, refusal=Finding("InternalFault", ""))]
     judged = [judge(case) for case in cases]
     said = {str(verdict.reason) for found in judged for verdict in found.values()}
     assert said | reasons.OF_WORKERS == {*Why}
@@ -226,7 +225,7 @@ def test_every_reason_can_be_said_and_is_explained() -> None:
 def test_every_trouble_that_somebody_finds_is_a_reason_and_the_other_way_round() -> None:
     sources = "\n".join(file.read_text() for file in PACKAGE.rglob("*.py"))
     constants = dict(re.findall(r'^([A-Z_]+): Final = "(\w+)"$', sources, re.MULTILINE))
-    found = re.findall(r'\b(?:Refusal|Finding)\(\s*(?:"(\w+)"|([A-Z_]+)\b)', sources)
+    found = re.findall(r'\bFinding\(\s*(?:"(\w+)"|([A-Z_]+)\b)', sources)
     passed_on = re.findall(r'\bApiRefused\(.+, "([A-Z]\w+)"\)', sources)
     words = {word or constants[name] for word, name in found} | {*passed_on}
     assert words - {"NoSuchLayer", "NamespaceNotAllowed"} == {*reasons.OF_WORKERS}

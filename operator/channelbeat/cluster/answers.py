@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from channelbeat.errors import ApiRefused, ApiUnreachable
 
+TOO_MANY: Final = 429
+"""The status of a no for the moment: others ask, too."""
 UNKNOWN_FIELD: Final = "failed to create typed patch object"
 """Said with 500 of what is to be applied and is not as it should be."""
 
@@ -36,6 +38,11 @@ def event(line: bytes, question: str) -> tuple[str, dict[str, Any]]:
     if kind == "ERROR":
         raise no(question, int(thing.get("code") or 500), json.dumps(thing))
     return kind, thing
+
+
+def key_of(metadata: Mapping[str, Any]) -> str:
+    """`namespace/name`."""
+    return f"{metadata['namespace']}/{metadata['name']}"
 
 
 def following(page: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
+from channelbeat.cluster.answers import key_of
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.register import Register
 from channelbeat.errors import ApiError, ApiRefused, UsageError
@@ -117,7 +118,7 @@ class Census:
                     if metadata.get("deletionTimestamp"):
                         dying += 1
                         continue
-                    found[f"{metadata['namespace']}/{metadata['name']}"] = metadata["uid"]
+                    found[key_of(metadata)] = metadata["uid"]
                     if whole:
                         self._register.see(item)
                         if len(found) % AT_ONCE == 0:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from channelbeat.cluster import deployment, meddling
+from channelbeat.cluster.answers import TOO_MANY
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.deployment import MANAGER, PATH
 from channelbeat.cluster.deployments import Deployments
@@ -22,8 +23,6 @@ from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.errors import ApiError, ApiRefused
 
 log: Final = logging.getLogger("channelbeat.workers")
-
-TOO_MANY: Final = 429
 
 
 class Deeds:

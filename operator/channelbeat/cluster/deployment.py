@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from channelbeat.cluster.pod_template import SCHEDULE, Body, container, labels
+from channelbeat.core.crews import made
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.core.timing import durations
 from channelbeat.core.warming import REMEMBERED, Starts
@@ -21,10 +22,6 @@ APPLIED: Final = "channelbeat.dev/applied"
 """An annotation: the hash of what was applied, all but the number of replicas."""
 STARTS: Final = "channelbeat.dev/start-ups"
 """An annotation: how long the last starts took, for whoever leads next."""
-
-
-def name(schedule: BeatSchedule) -> str:
-    return f"{schedule.name}-worker"
 
 
 def created(schedule: BeatSchedule, uid: str, template: Mapping[str, Any]) -> Body:
@@ -84,8 +81,8 @@ def was_applied(live: Mapping[str, Any]) -> bool:
 
 def applied_replicas(live: Mapping[str, Any]) -> int | None:
     """Its number of replicas, if MANAGER applied it: to leave that out would have the server set it to one. None: somebody else has set it since."""
-    ours = _ours(live) or {}
-    number: int | None = live["spec"].get("replicas") if "f:replicas" in ours.get("f:spec", {}) else None
+    ours = any(is_applied(one) and has_replicas(one) for one in live["metadata"].get("managedFields", ()))
+    number: int | None = live["spec"].get("replicas") if ours else None
     return number
 
 
@@ -99,19 +96,21 @@ def same(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
 
 def intact(live: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     """Whether MANAGER manages every field of `body`: somebody else has changed none. `live` has its managedFields."""
-    ours = _ours(live)
+    ours = next((one["fieldsV1"] for one in live["metadata"].get("managedFields", ()) if is_applied(one)), None)
     if ours is None:
         return False
     metadata = {field: value for field, value in body["metadata"].items() if field not in ("name", "namespace")}
     return _managed({"metadata": metadata, "spec": body["spec"]}, ours)
 
 
-def _ours(live: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    return next((one["fieldsV1"] for one in live["metadata"].get("managedFields", ()) if _is_ours(one)), None)
-
-
-def _is_ours(entry: Mapping[str, Any]) -> bool:
+def is_applied(entry: Mapping[str, Any]) -> bool:
+    """Of managedFields: what MANAGER has applied."""
     return entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
+
+
+def has_replicas(entry: Mapping[str, Any]) -> bool:
+    """Of managedFields: its manager has the number of replicas. By the subresource or not is the same to us."""
+    return "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
 
 
 def _managed(wanted: Any, fields: Mapping[str, Any]) -> bool:
@@ -145,5 +144,5 @@ def _head(schedule: BeatSchedule, uid: str) -> Body:
         "controller": True,
         "blockOwnerDeletion": False,
     }
-    metadata = {"name": name(schedule), "namespace": schedule.namespace, "labels": labels(schedule), "ownerReferences": [owned]}
+    metadata = {"name": made(schedule), "namespace": schedule.namespace, "labels": labels(schedule), "ownerReferences": [owned]}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}

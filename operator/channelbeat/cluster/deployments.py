@@ -11,22 +11,25 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from channelbeat.cluster.answers import following
+from channelbeat.cluster.answers import TOO_MANY, following, key_of
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.deployment import PATH
 from channelbeat.cluster.live import Live, live
+from channelbeat.cluster.pace import backoff
 from channelbeat.cluster.pod_template import SCHEDULE
 from channelbeat.cluster.staffing import Part
-from channelbeat.core.refusal import Refusal
+from channelbeat.core.finding import Finding
+from channelbeat.core.instants import SECOND, Ms
 from channelbeat.errors import ApiError, ApiRefused
 
 log: Final = logging.getLogger("channelbeat.workers")
 
 CHUNK: Final = "100"
 """Deployments in a page, of 10 KB each: others have their turn in between."""
-SHORTEST: Final = 0.5  # seconds until it is tried again
-LONGEST: Final = 30.0
-PASSING: Final = (410, 429)
+SHORTEST: Final[Ms] = SECOND // 2
+"""Until it is tried again."""
+LONGEST: Final[Ms] = 30 * SECOND
+PASSING: Final = (410, TOO_MANY)
 """Answers that are a no for the moment."""
 GRAVES: Final = 1_000
 """So many Deployments are not deleted while one call is answered."""
@@ -45,7 +48,7 @@ class Deployments:
         self._listed = set[str]()  # scopes
         self._asked_for = dict[str, None]()  # keys, in their order
         self._asking = asyncio.Event()
-        self._troubles: dict[str, Refusal] = {}  # by scope
+        self._troubles: dict[str, Finding] = {}  # by scope
         self._gone_lately = deque[str](maxlen=GRAVES)  # uids
 
     def get(self, key: str) -> Live | None:
@@ -58,7 +61,7 @@ class Deployments:
     def known(self, key: str) -> bool:
         return self._scope(key) in self._listed and key not in self._asked_for
 
-    def trouble(self, key: str) -> Refusal | None:
+    def trouble(self, key: str) -> Finding | None:
         """Why it cannot be known."""
         return self._troubles.get(self._scope(key))
 
@@ -76,7 +79,7 @@ class Deployments:
 
     def keep(self, raw: Mapping[str, Any], *, listed: bool = False) -> None:
         """It was seen: by the watch, or as the answer to a call. One that was `listed` is as it is, whatever was told before: a store may be put back."""
-        key = _key(raw)
+        key = key_of(raw["metadata"])
         part, known = self._part(key), self._live.get(key)
         whole = part.whole or SCHEDULE in (raw["metadata"].get("labels") or {})
         if not (whole or part.template):
@@ -112,7 +115,7 @@ class Deployments:
                         failures = 0
                         since = raw["metadata"].get("resourceVersion", since)
                         if kind == "DELETED":
-                            self._gone(_key(raw), raw["metadata"]["uid"])
+                            self._gone(key_of(raw["metadata"]), raw["metadata"]["uid"])
                         elif kind != "BOOKMARK":
                             self.keep(raw)
             except ApiError as error:
@@ -120,8 +123,7 @@ class Deployments:
                 if isinstance(error, ApiRefused) or failures >= PATIENCE:
                     since = ""
                 self._tell(scope, error)
-            pause = SHORTEST * 2 ** min(max(failures - 1, 0), 10)
-            await asyncio.sleep(min(pause, LONGEST) * random.uniform(0.5, 1.0))
+            await asyncio.sleep(backoff(max(failures - 1, 0), SHORTEST, LONGEST) / SECOND * random.uniform(0.5, 1.0))
 
     async def _list(self, scope: str, path: str) -> str:
         """Where to watch from. What is not in the list is gone, unless it was made meanwhile."""
@@ -131,7 +133,7 @@ class Deployments:
         while True:
             page = await self._api.get(path, timeout=None, **{"limit": CHUNK, **following(page)})
             for raw in page.get("items") or ():
-                there.add(_key(raw))
+                there.add(key_of(raw["metadata"]))
                 self.keep(raw, listed=True)
             if not following(page):
                 break
@@ -158,7 +160,7 @@ class Deployments:
         """Once. That there was no answer is no trouble of the workers: what is known holds until there is one."""
         if isinstance(error, ApiRefused) and error.status not in PASSING and scope not in self._troubles:
             cure = "give our ServiceAccount get, list and watch on deployments.apps, as the chart does"
-            self._troubles[scope] = Refusal("NotAllowed", f"Deployments{_where(scope)} cannot be listed: {error}: {cure}")
+            self._troubles[scope] = Finding("NotAllowed", f"Deployments{_where(scope)} cannot be listed: {error}: {cure}")
             log.warning("%s", self._troubles[scope].text)
             self._changed("")
 
@@ -171,7 +173,7 @@ class Deployments:
                 await self._get(key)
             if self._asked_for:
                 self._asking.set()
-                await asyncio.sleep(SHORTEST)
+                await asyncio.sleep(SHORTEST / SECOND)
 
     async def _get(self, key: str) -> None:
         namespace, _, name = key.partition("/")
@@ -188,10 +190,6 @@ class Deployments:
         if self._asked_for.pop(key, self) is None:
             self._live.pop(key, None)
             self._changed(key)
-
-
-def _key(raw: Mapping[str, Any]) -> str:
-    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
 
 
 def _where(scope: str) -> str:

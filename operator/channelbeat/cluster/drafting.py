@@ -7,6 +7,7 @@ from typing import Any, Final
 from channelbeat.cluster.facts import Sources, gather
 from channelbeat.cluster.layer_troubles import STEADY
 from channelbeat.cluster.ledger import Tallies
+from channelbeat.cluster.pace import backoff
 from channelbeat.cluster.writing import Draft, Tracked
 from channelbeat.core import status
 from channelbeat.core.instants import MINUTE, SECOND, Ms
@@ -57,4 +58,4 @@ def turns(found: Facts, has: Mapping[str, Any], now: Ms) -> Ms | None:
 def settles(object_: Tracked, found: Facts) -> Ms:
     """In how long to look again for whether its events are settled, the layer being well."""
     ahead = any(event.coming is not None for event in found.events)
-    return min((SETTLES if ahead else STEADY) << min(object_.unsettled, 10), MINUTE)
+    return backoff(object_.unsettled, SETTLES if ahead else STEADY, MINUTE)

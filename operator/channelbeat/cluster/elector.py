@@ -27,6 +27,7 @@ CALL: Final[Ms] = 800  # at most, for one call
 RELEASE: Final = 1.0  # seconds
 STEPS: Final = 4  # of one turn: look, take, find a conflict, look again
 NEVER: Final[Ms] = 3_600 * SECOND
+FOR_EVER: Final[Ms] = 2**63
 
 
 def since_boot() -> Ms:
@@ -59,14 +60,13 @@ class Elector:
         self._changed, self._clock, self._now = changed, clock or SystemClock(), now
         self.holder = ""
         """Last seen; "" for nobody."""
-        self._lost, self._preceded, self._released = True, False, False
+        self._lost, self._preceded = True, False
         self._aside: Ms = 0  # until when nothing is taken
         self._valid_until: Ms = 0
         self._raw: dict[str, Any] | None = None
         self._sight: Sight | None = None
-        self._looked: Ms = 0
         self._heard = 0  # how often the watch told something new
-        self._patience: Ms = 0
+        self._looked = self._patience = 0
         self._trouble = Trouble(namespace, renewal=renewal, deadline=self._deadline)
         self._unsure = False  # a write of ours had no answer
         self._acting = asyncio.Lock()
@@ -89,12 +89,12 @@ class Elector:
 
     async def step_aside(self, pause: Ms) -> None:
         """Hand over, and stand for it again after `pause`."""
-        self._aside = self._now() + pause
+        self._aside = max(self._now() + pause, self._aside)
         await self._hand_over()
 
     async def release(self) -> None:
         """Hand over, and take it no more; within a second or so, whether the API server answers or not."""
-        self._released = True
+        self._aside = FOR_EVER
         await self._hand_over()
 
     async def _hand_over(self) -> None:
@@ -135,8 +135,8 @@ class Elector:
     async def _act(self) -> Ms:
         for _ in range(STEPS):
             now = self._now()
-            if self._released or now < self._aside:
-                return now + NEVER if self._released else self._aside
+            if now < self._aside:
+                return min(self._aside, now + NEVER)
             patience = NEVER + now if self._trouble.silent else self._patience  # nothing is taken unseen
             decision = lease.decide(self._sight, me=self._me, leading=not self._lost, duration=self._duration, patience=patience, now=now)
             if isinstance(decision, Wait) and now < self._looked + self._renewal:
@@ -233,7 +233,7 @@ class Elector:
 
     def _won(self, begun: Ms) -> bool:
         """By a request that was begun then. An answer that took too long is none: others may have counted us out."""
-        if self._released or self._now() < self._aside or self._now() >= begun + self._deadline:
+        if self._now() < self._aside or self._now() >= begun + self._deadline:
             return False
         led, was_valid = not self._lost, self.valid()
         self._lost, self._valid_until = False, begun + self._deadline

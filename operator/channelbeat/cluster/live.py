@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from channelbeat.cluster.deployment import APPLIED, MANAGER, STARTS, owner
+from channelbeat.cluster.deployment import APPLIED, STARTS, has_replicas, is_applied, owner
 from channelbeat.cluster.staffing import Part
 
 ANNOTATIONS: Final = (APPLIED, STARTS, "deployment.kubernetes.io/revision")
@@ -70,9 +70,9 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 def _managers(metadata: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for one in metadata.get("managedFields") or ():
-        if one.get("manager") == MANAGER and one.get("operation") == "Apply":
+        if is_applied(one):
             yield one
-        elif "f:replicas" in one.get("fieldsV1", {}).get("f:spec", {}):
+        elif has_replicas(one):
             yield {**one, "fieldsV1": REPLICAS}
 
 

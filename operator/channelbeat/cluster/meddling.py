@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from channelbeat.cluster.deployment import MANAGER
+from channelbeat.cluster.deployment import MANAGER, has_replicas
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, Ms
-from channelbeat.core.refusal import Refusal
 
 WITHIN: Final[Ms] = 5 * MINUTE
 ENOUGH: Final = 2
@@ -59,7 +59,7 @@ def was_set(watched: Watched, replicas: int) -> Watched:
     return replace(watched, last=replicas, there=False) if replicas != watched.last else watched
 
 
-def look(watched: Watched, live: Mapping[str, Any], wanted: int, now: Ms, *, shared: bool) -> tuple[Watched, Refusal | None]:
+def look(watched: Watched, live: Mapping[str, Any], wanted: int, now: Ms, *, shared: bool) -> tuple[Watched, Finding | None]:
     """What to remember, and why we stop. To be asked for each change that is seen of it, in their order, before anything is written. `live`: the
     Deployment with its managedFields; `wanted`: how many replicas we want now; `shared`: it is somebody else's (scaleTargetRef)."""
     replicas = live["spec"].get("replicas", 1)
@@ -101,15 +101,15 @@ def _known(manager: str) -> tuple[str, str]:
 
 
 def _managers(live: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Who manages spec.replicas. By the subresource or not is the same to us."""
-    return (one for one in live["metadata"].get("managedFields", ()) if "f:replicas" in one.get("fieldsV1", {}).get("f:spec", {}))
+    """Who manages spec.replicas."""
+    return filter(has_replicas, live["metadata"].get("managedFields", ()))
 
 
-def _refusal(manager: str, live: Mapping[str, Any], wanted: int, *, shared: bool) -> Refusal:
+def _refusal(manager: str, live: Mapping[str, Any], wanted: int, *, shared: bool) -> Finding:
     metadata, replicas = live["metadata"], live["spec"].get("replicas", 1)
     name, cure = _known(manager)
     does = f"{name} scales the Deployment {metadata['namespace']}/{metadata['name']}, too, to {replicas} now"
     instead = "or take spec.worker.scaleTargetRef out of the schedules that name it" if shared else "and say in spec.worker.scaling how it is to be scaled"
     back = f"`kubectl scale -n {metadata['namespace']} deployment/{metadata['name']} --replicas={wanted}`"
     ends = f"channelbeat leaves the number alone until it is {wanted}, which it wants now ({back}), or spec.worker is edited"
-    return Refusal("ScaledByAnother", f"{does}: {cure}, {instead}; {ends}")
+    return Finding("ScaledByAnother", f"{does}: {cure}, {instead}; {ends}")

@@ -1,6 +1,11 @@
-"""How fast may we write? A bucket of tokens."""
+"""How fast may we write, and when again what failed? A bucket of tokens; waiting that doubles."""
 
 from channelbeat.core.instants import SECOND, Ms
+
+
+def backoff(failures: int, first: Ms, longest: Ms) -> Ms:
+    """How long to wait after so many others: twice as long each time."""
+    return min(first << min(failures, 10), longest)
 
 
 class Bucket:

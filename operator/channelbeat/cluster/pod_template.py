@@ -7,8 +7,8 @@ take back, so that under another name the container would stay beside its succes
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import HOUR, SECOND, Ms
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.schedule import BeatSchedule, Spec, Worker
 from channelbeat.core.timing import durations
 
@@ -40,15 +40,15 @@ def labels(schedule: BeatSchedule) -> dict[str, str]:
     return {**MANAGED, SCHEDULE: schedule.name}
 
 
-def pod_template(schedule: BeatSchedule, source: Mapping[str, Any] | None = None) -> Body | Refusal:
+def pod_template(schedule: BeatSchedule, source: Mapping[str, Any] | None = None) -> Body | Finding:
     """`schedule` has a worker block with `templateFrom` or `template`; `source` is the Deployment that `templateFrom` names, as the API server has it."""
     spec = schedule.spec
     worker = spec.worker or Worker()
     if worker.template_from is None:
-        template: Body | Refusal = _bare(worker.template or {})
+        template: Body | Finding = _bare(worker.template or {})
     else:
         template = _copied(schedule, worker, source)
-    if isinstance(template, Refusal):
+    if isinstance(template, Finding):
         return template
     metadata, pod = template.setdefault("metadata", {}), template.setdefault("spec", {})
     metadata["labels"] = {**metadata.get("labels", {}), **labels(schedule)}
@@ -79,17 +79,15 @@ def drain(spec: Spec) -> Ms:
 def command(spec: Spec, worker: Worker) -> list[str]:
     """With the channels; options that the stock runworker would reject, only under AtLeastOnce. The layer is called in the project as it is in
     the installation, as in local mode, unless the command says otherwise."""
-    layer = [] if _layer_in(worker.command) or spec.channel_layer.name == LAYER else ["--layer", spec.channel_layer.name]
     options = ["--concurrency", str(worker.concurrency), "--drain-timeout", durations.text(drain(spec))] if spec.delivery == "AtLeastOnce" else []
-    return [*worker.command, *layer, *options, *_channels(spec, worker)]
+    return [*worker.command, *_added_layer(spec, worker), *options, *_channels(spec, worker)]
 
 
 def check(spec: Spec, worker: Worker) -> list[str]:
     """Exits with 0 if the worker is alive. Django is not loaded where it can be seen which Python runs the command."""
-    layer = _layer(spec, worker)
     if python := _python(worker):
-        return [*python, "-m", "channelbeat.heartbeat", *layer, *_channels(spec, worker)]
-    return [*worker.command, "--check", *([] if _layer_in(worker.command) else layer), *_channels(spec, worker)]
+        return [*python, "-m", "channelbeat.heartbeat", *_layer(spec, worker), *_channels(spec, worker)]
+    return [*worker.command, "--check", *_added_layer(spec, worker), *_channels(spec, worker)]
 
 
 def started(spec: Spec, worker: Worker) -> list[str]:
@@ -114,27 +112,27 @@ def _to_worker(one: Body, spec: Spec, worker: Worker) -> None:
             one.setdefault("lifecycle", {"preStop": {"exec": {"command": waits}}})
 
 
-def _copied(schedule: BeatSchedule, worker: Worker, source: Mapping[str, Any] | None) -> Body | Refusal:
+def _copied(schedule: BeatSchedule, worker: Worker, source: Mapping[str, Any] | None) -> Body | Finding:
     """All of the pod and its annotations. Not its labels: Services would send requests to workers. Of the container that becomes the worker, nothing
     that serves requests."""
     wanted, path = worker.template_from, "spec.worker.templateFrom"
     if source is None or wanted is None:
         name = wanted.name if wanted else ""
-        return Refusal("NoSuchDeployment", f"{path}.name: namespace {schedule.namespace} has no Deployment {name!r}: create it, or name one that is there")
+        return Finding("NoSuchDeployment", f"{path}.name: namespace {schedule.namespace} has no Deployment {name!r}: create it, or name one that is there")
     owners = [owner["name"] for owner in source["metadata"].get("ownerReferences", ()) if owner.get("kind") == "BeatSchedule"]
     if owners:
         text = f"{path}.name: Deployment {wanted.name!r} has the workers of BeatSchedule {owners[0]!r}: name the Deployment that one copies"
-        return Refusal("CopiesWorkers", text)
+        return Finding("CopiesWorkers", text)
     template = _bare(source["spec"]["template"])
     pod = template["spec"]
     names = [one["name"] for one in pod["containers"]]
     chosen = wanted.container or names[0]
     if chosen not in names:
         there = ", ".join(names)
-        return Refusal("NoSuchContainer", f"{path}.container: Deployment {wanted.name!r} has no container {chosen!r} (there is {there}): name one of them")
+        return Finding("NoSuchContainer", f"{path}.container: Deployment {wanted.name!r} has no container {chosen!r} (there is {there}): name one of them")
     if chosen != WORKER and any(one["name"] == WORKER for one in _containers(pod)):
         text = f"Deployment {wanted.name!r} has another container called 'worker', as {chosen!r} would be called: choose that one, or use spec.worker.template"
-        return Refusal("ContainerNameTaken", f"{path}.container: {text}")
+        return Finding("ContainerNameTaken", f"{path}.container: {text}")
     one = next(one for one in pod["containers"] if one["name"] == chosen)
     one["name"] = WORKER
     for field in (*_SERVES, "terminationMessagePolicy"):
@@ -191,6 +189,11 @@ def _python(worker: Worker) -> Sequence[str]:
 def _layer(spec: Spec, worker: Worker) -> list[str]:
     alias = _layer_in(worker.command) or spec.channel_layer.name
     return [] if alias == LAYER else ["--layer", alias]
+
+
+def _added_layer(spec: Spec, worker: Worker) -> list[str]:
+    """To a command that does not say it."""
+    return [] if _layer_in(worker.command) else _layer(spec, worker)
 
 
 def _layer_in(words: Sequence[str]) -> str:

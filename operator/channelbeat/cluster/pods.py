@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.calls import Calls
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.pod_trouble import diagnose
 from channelbeat.core.schedule import Worker
-from channelbeat.core.warming import Finding
 from channelbeat.engine.ports import Clock
 from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.errors import ApiError

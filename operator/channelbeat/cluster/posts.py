@@ -3,10 +3,11 @@
 import random
 from typing import Final
 
-from channelbeat.cluster.making import Call, Trouble
+from channelbeat.cluster.making import Call
 from channelbeat.cluster.meddling import Watched
+from channelbeat.cluster.pace import backoff
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, SECOND, Ms
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.scaling import Decision
 from channelbeat.core.warming import Starts
 
@@ -36,20 +37,20 @@ class Post:
         self.decision: Decision | None = None
         self.starts: Starts = ()
         self.watched: Watched | None = None
-        self.meddled: Refusal | None = None
+        self.meddled: Finding | None = None
         self._written: dict[Call, tuple[str, Ms, int]] = {}  # what, when, and how often that was undone
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """It is to be something else: what was refused may not be now."""
-        self.trouble: Trouble | None = None
+        self.trouble: Finding | None = None
         self.refused = ""
         self._retries: dict[Call, tuple[int, Ms]] = {}
         self._waits_since: Ms | None = None
 
     def failed(self, call: Call, now: Ms) -> None:
         failures, _ = self._retries.get(call, (0, 0))
-        self._retries[call] = failures + 1, now + round(min(SECOND << min(failures, 10), LONGEST) * random.uniform(0.5, 1.0))
+        self._retries[call] = failures + 1, now + round(backoff(failures, SECOND, LONGEST) * random.uniform(0.5, 1.0))
 
     def fails(self, call: Call) -> bool:
         """So often one after the other that it is worth a word."""
@@ -67,7 +68,7 @@ class Post:
         """When it may be tried. What somebody undoes again and again is done again ever later."""
         _, retry = self._retries.get(call, (0, 0))
         before, at, undone = self._written.get(call, NEVER)
-        return max(retry, at + min(SECOND << min(undone, 10), LONGEST)) if undone and what == before else retry
+        return max(retry, at + backoff(undone, SECOND, LONGEST)) if undone and what == before else retry
 
     def has_waited(self, now: Ms, *, waits: bool) -> bool:
         """So long for somebody else that it is worth a word."""

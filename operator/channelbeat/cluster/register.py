@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from channelbeat.cluster.answers import key_of
 from channelbeat.core import instants
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.parse import API_VERSION, KIND, Fault, parse
-from channelbeat.core.refusal import Refusal, refusal
+from channelbeat.core.refusal import refusal
 from channelbeat.core.schedule import BeatSchedule
 from channelbeat.engine.book import Book
 
@@ -39,7 +41,7 @@ class Seen:
     schedule: BeatSchedule | None
     parked: frozenset[str]
     faults: tuple[Fault, ...]
-    refusal: Refusal | None
+    refusal: Finding | None
     names: tuple[str, ...]
     annotations: Mapping[str, str]
     status: bytes
@@ -82,7 +84,7 @@ class Register:
     def see(self, raw: Mapping[str, Any]) -> None:
         """An object was listed, made or changed."""
         metadata = raw["metadata"]
-        key, uid = f"{metadata['namespace']}/{metadata['name']}", metadata["uid"]
+        key, uid = key_of(metadata), metadata["uid"]
         if metadata.get("deletionTimestamp"):
             self.forget(key, uid)
             return
@@ -132,7 +134,7 @@ class Register:
             refused = refusal(schedule, self._layers) if schedule is not None else None
         except Exception as fault:
             log.exception("schedule %s cannot be read, for a fault of channelbeat's own: please report it", key)
-            refused = Refusal("InternalFault", f"channelbeat stumbles over it ({type(fault).__name__}: {fault}): please report it")
+            refused = Finding("InternalFault", f"channelbeat stumbles over it ({type(fault).__name__}: {fault}): please report it")
         return Seen(
             key=key,
             uid=metadata["uid"],

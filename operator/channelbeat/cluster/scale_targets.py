@@ -14,8 +14,10 @@ from typing import Any, Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from channelbeat.cluster import meddling
+from channelbeat.cluster.answers import TOO_MANY
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.deployment import PATH
+from channelbeat.cluster.making import no_target
 from channelbeat.cluster.meddling import Watched
 from channelbeat.core.crews import Crew
 from channelbeat.core.masking import masked
@@ -26,7 +28,7 @@ log: Final = logging.getLogger("channelbeat.workers")
 ATTEMPTS: Final = 5
 AT_ONCE: Final = 16
 """So many are given back at a time."""
-PASSING: Final = (409, 429)
+PASSING: Final = (409, TOO_MANY)
 """Refusals of the moment: it was changed just now; too many ask."""
 MOST: Final = 2**31 - 1
 """Replicas, as far as the API server counts."""
@@ -237,7 +239,7 @@ def _told(key: str, error: ApiRefused) -> ApiRefused:
     if error.reason == "NotRecorded":
         return ApiRefused(f"the Deployment {key} is not scaled: {error}", error.status, error.reason)
     if error.status == 404:
-        text = f"spec.worker.scaleTargetRef.name: there is no Deployment {key}: create it, or name one that is there"
-        return ApiRefused(text, error.status, "NoSuchDeployment")
+        missing = no_target(key)
+        return ApiRefused(missing.text, error.status, missing.reason)
     cure = "see that the operator's ServiceAccount may get and patch deployments/scale there, and that no admission policy or webhook refuses it"
     return ApiRefused(f"the Deployment {key} cannot be scaled: {masked(error)}: {cure}", error.status, "ScaleRefused")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from channelbeat.cluster.register import Seen
-from channelbeat.core.crews import Crew, Member, crews, deployment, member
-from channelbeat.core.refusal import Refusal
+from channelbeat.core.crews import SUFFIX, Crew, Member, crews, deployment, member
+from channelbeat.core.finding import Finding
 from channelbeat.core.schedule import BeatSchedule
 
 
@@ -24,7 +24,7 @@ class _Plan(NamedTuple):
 
     crews: Mapping[str, Crew] = {}
     of: Mapping[str, Crew] = {}
-    refused: Mapping[str, Refusal] = {}
+    refused: Mapping[str, Finding] = {}
     all: Sequence[Crew] = ()
 
 
@@ -88,7 +88,7 @@ class Staffing:
         return self._plan.of.get(schedule)
 
     @property
-    def refused(self) -> Mapping[str, Refusal]:
+    def refused(self) -> Mapping[str, Finding]:
         """Why schedules have no crew that ask for one, by their keys."""
         return self._plan.refused
 
@@ -111,7 +111,7 @@ class Staffing:
 
     def left_over(self, deployment: str, owner: str) -> bool:
         """Whether it was made for a schedule, of that uid, that makes no workers any more, or may not."""
-        schedule = deployment.removesuffix("-worker")
+        schedule = deployment.removesuffix(SUFFIX)
         if schedule == deployment or deployment in self._plan.crews:
             return False
         one = self._members.get(schedule) if schedule in self._plan.refused else None

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from channelbeat.cluster.deployments import Deployments
-from channelbeat.cluster.making import NOT_MADE, Trouble
+from channelbeat.cluster.making import NOT_MADE
 from channelbeat.cluster.pods import Pods
 from channelbeat.cluster.posts import Post
 from channelbeat.cluster.staffing import Staffing
 from channelbeat.core.crews import Crew
-from channelbeat.core.refusal import Refusal
+from channelbeat.core.finding import Finding
 from channelbeat.core.scaling import Decision
 from channelbeat.core.workers import Workers
 from channelbeat.running.autoscaler import Autoscaler
@@ -23,7 +23,7 @@ class Standings:
         self._staffing, self._deployments, self._pods, self._posts = staffing, deployments, pods, posts
         self._create, self._changed = create, changed
         self._told: dict[str, object] = {}  # of crews, by their Deployments
-        self._refused: Mapping[str, Refusal] = {}
+        self._refused: Mapping[str, Finding] = {}
         self.scaler: Autoscaler | None = None
 
     def workers(self, schedule: str) -> Workers | None:
@@ -56,12 +56,12 @@ class Standings:
         for schedule in [key for key in before.keys() | self._refused.keys() if before.get(key) != self._refused.get(key)]:
             self._changed(schedule)
 
-    def _of(self, crew: Crew) -> tuple[Decision | None, int, Trouble | None]:
+    def _of(self, crew: Crew) -> tuple[Decision | None, int, Finding | None]:
         """The decision, how many are ready, and the trouble: first what keeps the Deployment from being as it should be, then its pods, then their work."""
         if not (self._create or crew.shared):
             return None, 0, NOT_MADE
         post, live = self._posts.get(crew.key), self._deployments.get(crew.key)
-        trouble: Trouble | None = self._deployments.trouble(crew.key)
+        trouble: Finding | None = self._deployments.trouble(crew.key)
         if post is not None:
             trouble = trouble or post.trouble or post.meddled
         if self.scaler is not None and live is not None:

@@ -4,13 +4,14 @@ import logging
 import random
 from typing import Final
 
+from channelbeat.cluster.answers import TOO_MANY
+from channelbeat.cluster.pace import backoff
 from channelbeat.core.instants import Ms
 from channelbeat.errors import ApiError, ApiRefused
 
 log: Final = logging.getLogger("channelbeat.leader")
 
 SLOWEST: Final = 10  # renewals between two tries of what is refused
-TOO_MANY: Final = 429
 
 
 class Trouble:
@@ -27,7 +28,7 @@ class Trouble:
         self._failures += 1
         if isinstance(error, ApiRefused) and error.status != TOO_MANY:
             self._tell("refused", self._with_cure(error), leading)
-            pause = min(self._renewal << min(self._failures - 1, 10), SLOWEST * self._renewal)
+            pause = backoff(self._failures - 1, self._renewal, SLOWEST * self._renewal)
         else:
             self._silent_since = now if self._silent_since is None else self._silent_since
             if not valid and (leading or now >= self._silent_since + self._deadline):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import kopf
 
 from channelbeat.cluster.access import Access
+from channelbeat.cluster.answers import key_of
 from channelbeat.cluster.register import Register
 
 log: Final = logging.getLogger("channelbeat.schedules")
@@ -65,7 +66,7 @@ def _registry(access: Access, register: Register, listed: Callable[[], None]) ->
     async def seen(event: Any, **_: Any) -> None:
         metadata = event["object"]["metadata"]
         if event["type"] == "DELETED":
-            register.forget(f"{metadata['namespace']}/{metadata['name']}", metadata["uid"])
+            register.forget(key_of(metadata), metadata["uid"])
         else:
             register.see(event["object"])
             if event["type"] is None:

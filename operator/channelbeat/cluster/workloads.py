@@ -22,8 +22,8 @@ from channelbeat.cluster.staffing import Staffing
 from channelbeat.cluster.standings import Standings
 from channelbeat.cluster.turns import Turn, Turns
 from channelbeat.core.crews import Crew
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND, Ms
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.scaling import Decision
 from channelbeat.core.schedule import Worker
 from channelbeat.core.warming import Starts
@@ -166,7 +166,7 @@ class Workloads:
                 self._look(key, post, now)
             except Exception as fault:
                 log.exception("the Deployment %s is left as it is, for a fault of channelbeat's own: please report it", key)
-                post.trouble = Refusal("InternalFault", f"channelbeat stumbles over it ({type(fault).__name__}: {fault}): please report it")
+                post.trouble = Finding("InternalFault", f"channelbeat stumbles over it ({type(fault).__name__}: {fault}): please report it")
             self._standings.look(key)
 
     def _look(self, key: str, post: Post, now: Ms) -> None:

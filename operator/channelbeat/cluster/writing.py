@@ -10,8 +10,10 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
+from channelbeat.cluster.answers import key_of
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.ledger import NOTHING, Tallies
+from channelbeat.cluster.pace import backoff
 from channelbeat.cluster.register import Seen
 from channelbeat.core import status
 from channelbeat.core.instants import MINUTE, SECOND, Ms
@@ -151,7 +153,7 @@ class Writer:
     def _made_anew(self, answer: Mapping[str, Any]) -> Tracked | None:
         """The object that answered, if we have seen it."""
         metadata = answer["metadata"]
-        object_ = self._known(f"{metadata['namespace']}/{metadata['name']}")
+        object_ = self._known(key_of(metadata))
         return object_ if object_ is not None and object_.seen.uid == metadata["uid"] else None
 
     async def clear_up(self, object_: Tracked) -> Tallies:
@@ -182,7 +184,7 @@ class Writer:
 
     def _failed(self, object_: Tracked, result: str, error: ApiError) -> None:
         self._writes[result] += 1
-        pause = min(SECOND << min(object_.failures, 10), LONGEST_PAUSE)
+        pause = backoff(object_.failures, SECOND, LONGEST_PAUSE)
         object_.retry = self._watch.now() + round(pause * random.uniform(0.5, 1.0))
         object_.failures += 1
         if isinstance(error, ApiRefused) and error.status != 409 and (error.status != 404 or object_.failures > PASSING):

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from channelbeat.core import instants
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, SECOND, Ms
 from channelbeat.core.last_words import cut, last_words
-from channelbeat.core.warming import Finding
 
 STEADY: Final[Ms] = 30 * SECOND
 """A container that crashed, and has run for so long since, is over it."""

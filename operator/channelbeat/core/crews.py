@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import Ms
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.scaling import Place
 from channelbeat.core.schedule import BeatSchedule, Scaling, Worker
 
+SUFFIX: Final = "-worker"
 ALWAYS_ONE: Final = Scaling(min_replicas=1, max_replicas=1)
 """Of a schedule that says nothing of its workers: whoever brings them has one."""
 
@@ -49,17 +50,22 @@ def member(schedule: BeatSchedule, uid: str, created: Ms) -> Member:
     return Member(schedule, uid, created, tuple(Place(spec.channel_layer.name, channel) for channel in channels))
 
 
+def made(schedule: BeatSchedule) -> str:
+    """The name of the Deployment that is made for it."""
+    return f"{schedule.name}{SUFFIX}"
+
+
 def deployment(schedule: BeatSchedule, worker: Worker) -> str:
     """The name of the one that handles its events."""
-    return f"{schedule.name}-worker" if worker.scale_target_ref is None else worker.scale_target_ref.name
+    return made(schedule) if worker.scale_target_ref is None else worker.scale_target_ref.name
 
 
-def crews(members: Iterable[Member]) -> tuple[list[Crew], dict[str, Refusal]]:
+def crews(members: Iterable[Member]) -> tuple[list[Crew], dict[str, Finding]]:
     """And why a schedule has none, by its key. One that says nothing of workers has none either."""
     made: dict[str, Crew] = {}
     shared: dict[str, list[Member]] = {}
     makers: dict[Place, Member] = {}
-    refused: dict[str, Refusal] = {}
+    refused: dict[str, Finding] = {}
     for one in sorted(members, key=lambda one: (one.created, one.schedule.key)):
         worker = one.schedule.spec.worker
         if worker is None:
@@ -78,9 +84,9 @@ def crews(members: Iterable[Member]) -> tuple[list[Crew], dict[str, Refusal]]:
     return [*made.values(), *(Crew(key, tuple(those), shared=True) for key, those in shared.items())], refused
 
 
-def _taken(place: Place, maker: Member, other: Member) -> Refusal:
+def _taken(place: Place, maker: Member, other: Member) -> Finding:
     first = "which was created earlier" if maker.created < other.created else "which was created in the same second and comes first by its name"
-    return Refusal(
+    return Finding(
         "ChannelTaken",
         f"spec.worker: schedule {maker.schedule.key}, {first}, makes workers for channel {place.channel!r} of layer {place.layer!r} already. "
         "They handle what this schedule sends there, too: remove spec.worker here, "
@@ -88,8 +94,8 @@ def _taken(place: Place, maker: Member, other: Member) -> Refusal:
     )
 
 
-def _ours(key: str, owner: BeatSchedule) -> Refusal:
-    return Refusal(
+def _ours(key: str, owner: BeatSchedule) -> Finding:
+    return Finding(
         "TargetTaken",
         f"spec.worker.scaleTargetRef.name: Deployment {key} is made and scaled by channelbeat for schedule {owner.key}: "
         "remove spec.worker here, and list the channel in that schedule's spec.worker.channels if its workers do not listen on it yet",

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from channelbeat.core.crews import Crew
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.masking import masked
 from channelbeat.core.measures import ChannelLoad
 from channelbeat.core.scaling import Place
 from channelbeat.core.timing import durations
-from channelbeat.core.warming import Finding
 
 PATIENCE: Final[Ms] = 30 * SECOND
 """A worker that is ready may need as long until its project is loaded and it is seen."""

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from channelbeat.core.container_trouble import Place, Written, moment, trouble
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.last_words import cut
 from channelbeat.core.pod_waits import lost, unstarted
 from channelbeat.core.schedule import Worker
-from channelbeat.core.warming import Finding
 
 RANKS: Final = (
     "StockWorker",

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from channelbeat.core.container_trouble import Place, Written, moment
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, Ms
 from channelbeat.core.last_words import cut
-from channelbeat.core.warming import Finding
 
 PATIENCE: Final[Ms] = MINUTE
 """A node takes some time to fetch images and to attach volumes."""

@@ -9,12 +9,12 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from channelbeat.core import instants
 from channelbeat.core.checks import listed
+from channelbeat.core.finding import Finding
 from channelbeat.core.hindrances import Hindrance
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.outcomes import Notice
 from channelbeat.core.parse import Fault
 from channelbeat.core.reasons import BLOCKS, ONLY_YOU, TROUBLES, Type, Why
-from channelbeat.core.refusal import Refusal
 from channelbeat.core.schedule import Event, Missed
 from channelbeat.core.timing import durations
 from channelbeat.core.workers import Workers
@@ -55,7 +55,7 @@ class Case:
     generation: int
     invalid: bool = False
     faults: Sequence[Fault] = ()
-    refusal: Refusal | None = None
+    refusal: Finding | None = None
     paused: Sequence[str] = ()
     suspended: bool = False
     trouble: Notice | None = None

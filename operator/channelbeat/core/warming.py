@@ -7,6 +7,7 @@ An event that is due before a worker could be there counts as if it waited alrea
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from channelbeat.core.finding import Finding
 from channelbeat.core.instants import MINUTE, SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.occurrence import Occurrence
@@ -43,13 +44,6 @@ class Forecast(NamedTuple):
     soon: bool
     next: Ms | None
     until: Ms | None = None
-
-
-class Finding(NamedTuple):
-    """`reason` is a word for programs, `text` a sentence with its path and its cure."""
-
-    reason: str
-    text: str
 
 
 NOTHING: Final = Forecast(0.0, False, None)

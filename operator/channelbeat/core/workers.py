@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from channelbeat.core.refusal import Refusal
+from channelbeat.core.finding import Finding
 from channelbeat.core.scaling import Decision
-from channelbeat.core.warming import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,7 @@ class Workers:
     desired: int
     ready: int
     decision: Decision | None = None
-    trouble: Refusal | Finding | None = None
+    trouble: Finding | None = None
 
     @property
     def staying(self) -> int:

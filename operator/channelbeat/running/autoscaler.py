@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from channelbeat.core.crews import Crew
+from channelbeat.core.finding import Finding
 from channelbeat.core.handling import Handling, learned
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.scaling import Decision, Place
-from channelbeat.core.warming import Finding, Starts
+from channelbeat.core.warming import Starts
 from channelbeat.engine.ports import Clock, Leadership, Workloads
 from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.running.foreman import Foreman, Look
@@ -88,7 +89,7 @@ class Autoscaler:
         self._muster(crews)
         await self._soundings.look(self._questions(crews))
         self._measure()
-        look = Look(self._soundings, self._handling, self._layers(), self._engine.book, self._watch.now(), self._clock.now())
+        look = Look(self._soundings, self._handling, self._layers(), self._watch.now(), self._clock.now())
         for number, crew in enumerate(crews):
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)

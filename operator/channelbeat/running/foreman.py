@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 from channelbeat.core import listening
 from channelbeat.core.crews import Crew, Member
+from channelbeat.core.finding import Finding
 from channelbeat.core.handling import Handling
 from channelbeat.core.instants import Ms
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.listening import PATIENCE, Silence
 from channelbeat.core.measures import Listener
 from channelbeat.core.scaling import UNKNOWN, Decision, Load, Memory, Party, Place, Standing, Target, decide, unchanged
-from channelbeat.core.warming import Finding, Starts, learn, short_expiry
+from channelbeat.core.warming import Starts, learn, short_expiry
 from channelbeat.engine.book import Book
 from channelbeat.engine.ports import Observed
 from channelbeat.running.foresight import Foresight
@@ -24,7 +25,6 @@ class Look(NamedTuple):
     soundings: Soundings
     handling: Mapping[Place, Handling]
     layers: Mapping[str, LayerSettings]
-    book: Book
     now: Ms
     wall: Ms
 
@@ -76,7 +76,7 @@ class Foreman:
         self._foresights = [Foresight() for _ in crew.members]
 
     def pausing(self, book: Book) -> Iterator[tuple[str, Sequence[str]]]:
-        """Layers, each with events that failures may pause."""
+        """Layers, each with events that failures may pause. The events are from now on as the book has them."""
         for member, foresight in zip(self._members(), self._foresights, strict=True):
             foresight.turn_to(book.definitions(member.schedule.key))
             if foresight.pausing:
@@ -144,7 +144,6 @@ class Foreman:
             return Party(scaling, member.places, standing=Standing.SUSPENDED)
         layer = spec.channel_layer.name
         measured = look.handling.get(Place(layer, spec.channel or ""))
-        foresight.turn_to(look.book.definitions(member.schedule.key))
         forecast = foresight.look(
             look.soundings.stats(layer),
             scaling,
