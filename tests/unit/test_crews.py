@@ -1,10 +1,11 @@
 """Which workers handle whose events, and who makes none because another does."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from channelbeat.core.crews import Crew, Member, crews, member
+from channelbeat.core.crews import Crew, Member, crews, guests, member
 from channelbeat.core.scaling import Place
 from channelbeat.core.schedule import Scaling
 from support.rig import schedule
@@ -120,3 +121,42 @@ def test_a_refusal_names_the_other_schedule_and_the_cure(members: list[Member], 
 def test_a_crew_is_equal_to_one_of_the_same_members() -> None:
     one = of("a")
     assert crews([one])[0] == crews([one])[0] == [Crew("default/a-worker", (one,), shared=False)]
+
+
+def sending(*members: Member) -> dict[str, list[str]]:
+    """By the crew's key: the guests, of all these schedules."""
+    found = guests(crews(members)[0], [one.schedule for one in members])
+    return {key: [one.schedule for one in those] for key, those in found.items()}
+
+
+WIDE = {**TEMPLATE, "channels": ["x", "y"]}
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        pytest.param([of("a"), of("b", worker=None)], {"default/a-worker": ["default/b"]}, id="without workers"),
+        pytest.param([of("a"), of("b", 1), of("c", 2)], {"default/a-worker": ["default/b", "default/c"]}, id="with workers that are refused"),
+        pytest.param([of("a"), of("b", worker=None, namespace="shop")], {"default/a-worker": ["shop/b"]}, id="from another namespace"),
+        pytest.param([of("a"), of("b", worker=None, channel="y")], {}, id="not to another channel"),
+        pytest.param([of("a"), of("b", worker=None, channelLayer={"name": "other"})], {}, id="not to another layer"),
+        pytest.param([of("a"), of("b", worker=None, group="c")], {}, id="not to a group"),
+        pytest.param([of("a", channel="x", worker=WIDE), of("b", worker=None, channel="y")], {"default/a-worker": ["default/b"]}, id="to any of its channels"),
+        pytest.param([sharing("a", "web"), sharing("b", "web"), of("c", worker=None)], {"default/web": ["default/c"]}, id="of workers that are shared"),
+        pytest.param([sharing("a", "web"), sharing("b", "web")], {}, id="who shares them is no guest"),
+        pytest.param([sharing("a", "web"), sharing("b", "other")], {}, id="nor who has others for the same channel"),
+        pytest.param([sharing("a", "web", 1), of("b", 2), of("c", worker=None)], {"default/b-worker": ["default/c"]}, id="of one crew, if several listen"),
+        pytest.param([of("b", worker=None)], {}, id="of nobody"),
+    ],
+)
+def test_who_has_no_workers_is_a_guest_of_those_that_listen_on_its_channel(members: list[Member], found: dict[str, list[str]]) -> None:
+    assert sending(*members) == found
+
+
+def test_who_does_not_handle_its_own_is_a_guest_elsewhere() -> None:
+    """In local mode each channel goes to one of those that list it."""
+    one, other = of("a", channel="x", worker=WIDE), of("b", channel="y", worker=WIDE)
+    one, other = replace(one, places=(Place("default", "y"),)), replace(other, places=(Place("default", "x"),))
+    found = guests([Crew("one", (one,), shared=False), Crew("other", (other,), shared=False)], [one.schedule, other.schedule])
+    assert {key: [sender.schedule for sender in those] for key, those in found.items()} == {"one": ["default/b"], "other": ["default/a"]}
+    assert (one.handles_its_own, of("a").handles_its_own) == (False, True)

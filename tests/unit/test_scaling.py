@@ -24,7 +24,7 @@ RUNS, SUSPENDED, DELETED = Standing.RUNS, Standing.SUSPENDED, Standing.DELETED
 
 
 def party(*places: Place, share: float = 0.0, soon: bool = False, standing: Standing = RUNS, **scaling: Any) -> Party:
-    return Party(Scaling(**scaling), places or (A,), Forecast(share, soon, None), standing)
+    return Party(Scaling(**scaling), places or (A,), Forecast(share, soon), standing)
 
 
 def target(*parties: Party, replicas: int = 0, stock: bool = False, concurrency: int = 1, **loads: Load) -> Target:
@@ -105,11 +105,12 @@ def test_one_schedule(wanted: Target, desired: int, reason: str) -> None:
         pytest.param(target(party(A, events_per_replica=10), party(A), a=Load(40, 0)), 4, "Load", id="the strictest eventsPerReplica"),
         pytest.param(target(party(A), party(A, target_wait=10 * SECOND), a=Load(400, 0, handling=50)), 2, "Load", id="the strictest targetWait"),
         pytest.param(target(party(A, target_wait=10 * SECOND), party(A), a=Load(400, 0, handling=50)), 2, "Load", id="whoever says it"),
-        pytest.param(target(party(share=4, standing=SUSPENDED)), 0, "Suspended", id="suspended: no forecast"),
-        pytest.param(target(party(soon=True, standing=SUSPENDED), replicas=2), 0, "Suspended", id="suspended: nobody waits for an event"),
+        pytest.param(target(party(standing=SUSPENDED), replicas=2), 0, "Suspended", id="suspended: nothing of its own is due"),
+        pytest.param(target(party(share=4, standing=SUSPENDED)), 4, "Forecast", id="suspended: what others send there counts"),
+        pytest.param(target(party(soon=True, standing=SUSPENDED), replicas=2), 1, "KeptWarm", id="suspended: somebody waits for their events"),
         pytest.param(target(party(min_replicas=2, standing=SUSPENDED)), 2, "Suspended", id="suspended: its floor"),
         pytest.param(target(party(standing=SUSPENDED), a=Load(150, 0)), 2, "Load", id="suspended: what waits is handled"),
-        pytest.param(target(party(A, share=4, standing=SUSPENDED), party(B, share=0.5)), 1, "Forecast", id="one of two is suspended"),
+        pytest.param(target(party(A, standing=SUSPENDED), party(B, share=0.5)), 1, "Forecast", id="one of two is suspended"),
         pytest.param(target(party(A, min_replicas=2, standing=SUSPENDED), party(B)), 2, "Floor", id="the floor of one that is suspended adds"),
         pytest.param(target(party(A, min_replicas=3, standing=DELETED), party(B)), 0, "Zero", id="deleted: no floor"),
         pytest.param(target(party(A, standing=DELETED), party(B), a=Load(900, 0)), 0, "Zero", id="deleted: what waits for it alone does not count"),
@@ -245,7 +246,7 @@ def test_what_was_called_for_beyond_the_ceiling_is_not_remembered() -> None:
 def test_who_is_suspended_goes_to_its_floor_after_the_delay() -> None:
     story = Story()
     assert story.after(0, party(share=3)) == (3, "Forecast")
-    assert story.after(SECOND, party(share=3, standing=SUSPENDED)) == (3, "ScaleDownDelay")
+    assert story.after(SECOND, party(standing=SUSPENDED)) == (3, "ScaleDownDelay")
     assert story.after(DELAY) == (0, "Suspended")
 
 

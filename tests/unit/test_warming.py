@@ -12,7 +12,7 @@ from channelbeat.core.parse import parse
 from channelbeat.core.schedule import BeatSchedule, Event, Scaling
 from channelbeat.core.timing import timetable
 from channelbeat.core.timing.timetable import Timetable
-from channelbeat.core.warming import GUESS, LATE, LONGEST, NEAREST, Forecast, Starts, WarmUp, forecast, lead, learn, short_expiry, start_up
+from channelbeat.core.warming import GUESS, LATE, LONGEST, NEAREST, NOTHING, Forecast, Starts, WarmUp, forecast, lead, learn, short_expiry, start_up, together
 from support.times import NOON
 
 TEN: Starts = (10 * SECOND,)
@@ -186,14 +186,15 @@ def test_an_event_keeps_a_worker_if_it_recurs_within_twice_the_delay() -> None:
 
 
 def test_disabled_foresees_nothing() -> None:
-    assert seen(at(0), warm_up="Disabled") == Forecast(0.0, False, None)
+    assert seen(at(0), warm_up="Disabled") == Forecast(0.0, False)
 
 
-def test_it_says_when_to_look_again() -> None:
-    tables = at(HOUR), of(cron="30 12 * * *"), at(-HOUR)
-    assert seen(*tables).next == NOON + 30 * MINUTE - AHEAD
-    assert seen(at(0), of(every=HOUR, not_before=NOON + DAY)).next == NOON + DAY - AHEAD
-    assert seen(at(0)).next is None
+def test_of_schedules_that_have_their_workers_in_common() -> None:
+    """What is due adds up; it lasts until one of them changes."""
+    one, other = Forecast(0.75, False, NOON), Forecast(0.5, True, NOON + MINUTE)
+    assert together([one, other]) == together([other, one]) == Forecast(1.25, True, NOON)
+    assert together([other, NOTHING]) == other
+    assert together([]) == NOTHING
 
 
 class Counted(Timetable):

@@ -1,12 +1,13 @@
-"""Which Deployments handle the events of which schedules? Most schedules have one of their own; those that name the same one share it. Pure.
+"""Which Deployments handle the events of which schedules? Most schedules have one of their own; those that name the same one share it; those that
+have none are guests of whoever listens on their channel. Pure.
 
 A channel of a layer has one maker: the schedule that was created first. Workers of the others would listen on it besides, and be scaled for the
 same backlog a second time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from channelbeat.core.finding import Finding
 from channelbeat.core.instants import Ms
@@ -32,6 +33,11 @@ class Member:
         worker = self.schedule.spec.worker
         return ALWAYS_ONE if worker is None else worker.scaling
 
+    @property
+    def handles_its_own(self) -> bool:
+        """Whether these workers handle what it sends."""
+        return sender(self.schedule).place in self.places
+
 
 @dataclass(frozen=True, slots=True)
 class Crew:
@@ -40,6 +46,13 @@ class Crew:
     key: str
     members: tuple[Member, ...]
     shared: bool
+
+
+class Sender(NamedTuple):
+    """A schedule, by its key, and where it sends to. One that sends to a group has an empty channel, and no workers."""
+
+    schedule: str
+    place: Place
 
 
 def member(schedule: BeatSchedule, uid: str, created: Ms) -> Member:
@@ -82,6 +95,22 @@ def crews(members: Iterable[Member]) -> tuple[list[Crew], dict[str, Finding]]:
         owner = made[key].members[0].schedule
         refused |= {one.schedule.key: _ours(key, owner) for one in shared.pop(key)}
     return [*made.values(), *(Crew(key, tuple(those), shared=True) for key, those in shared.items())], refused
+
+
+def sender(schedule: BeatSchedule) -> Sender:
+    return Sender(schedule.key, Place(schedule.spec.channel_layer.name, schedule.spec.channel or ""))
+
+
+def guests(crews: Sequence[Crew], schedules: Iterable[BeatSchedule]) -> dict[str, list[Sender]]:
+    """Who sends to a crew's channels and has no workers there, by the key of the crew; of several that listen on the same channel, the first."""
+    hosts = {place: crew.key for crew in reversed(crews) for member in crew.members for place in member.places}
+    channels = {place.channel for place in hosts}
+    manned = {member.schedule.key for crew in crews for member in crew.members if member.handles_its_own}
+    found: dict[str, list[Sender]] = {}
+    for one in (sender(schedule) for schedule in schedules if schedule.spec.channel in channels):
+        if one.place in hosts and one.schedule not in manned:
+            found.setdefault(hosts[one.place], []).append(one)
+    return found
 
 
 def _taken(place: Place, maker: Member, other: Member) -> Finding:

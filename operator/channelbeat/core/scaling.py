@@ -19,7 +19,7 @@ ROUNDING: Final = 1e-9
 
 class Standing(StrEnum):
     RUNS = "runs"
-    SUSPENDED = "suspended"  # its floor and its load count, its forecast does not
+    SUSPENDED = "suspended"  # its floor and its load count; nothing of its own is due
     DELETED = "deleted"  # nothing of it counts
 
 
@@ -45,7 +45,7 @@ UNKNOWN: Final = Load(None, None)
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A schedule, of those whose workers these are."""
+    """A schedule, of those whose workers these are. `forecast`: of all that it and its guests send to `places`."""
 
     scaling: Scaling
     places: Sequence[Place]
@@ -105,7 +105,7 @@ def decide(target: Target, memory: Memory | None, now: Ms) -> tuple[Decision, Me
     floor, ceiling = (sum(sizes) for sizes in zip(*((party.scaling.min_replicas, party.scaling.max_replicas) for party in parties), strict=True))
     delay = max(party.scaling.scale_down_after for party in parties)
     work = _stock_work(target, parties) if target.stock else _work(target, parties)
-    due = sum(party.forecast.share for party in running)
+    due = sum(party.forecast.share for party in parties)
     wanted: dict[Reason, int] = {
         Reason.LOAD: _whole(work.share, work.some),
         Reason.FORECAST: _whole(due, due > 0),
@@ -117,7 +117,7 @@ def decide(target: Target, memory: Memory | None, now: Ms) -> tuple[Decision, Me
     memory = _remembered(memory, min(max(wanted.values()), ceiling), delay, now)
     wanted |= {
         Reason.FLOOR: floor,
-        Reason.KEPT_WARM: min(1, target.replicas) if any(party.forecast.soon for party in running) else 0,
+        Reason.KEPT_WARM: min(1, target.replicas) if any(party.forecast.soon for party in parties) else 0,
         Reason.SCALE_DOWN_DELAY: memory[0].replicas,
     }
     most = max(wanted.values())

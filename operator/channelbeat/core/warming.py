@@ -37,16 +37,15 @@ WarmUp: TypeAlias = Ms | Literal["Auto", "Disabled"]
 
 class Forecast(NamedTuple):
     """`share`: how many workers what is due soon calls for, a fraction; any share calls for one. `soon`: a worker that is there stays, because
-    it would be started again before long. `next`: when the next event comes near enough to be counted, None if none that is known does.
-    `until`: as long as time alone changes nothing of it, but for the rate of what is due very often; None for ever."""
+    it would be started again before long. `until`: as long as time alone changes nothing of it, but for the rate of what is due very often; None for
+    ever."""
 
     share: float
     soon: bool
-    next: Ms | None
     until: Ms | None = None
 
 
-NOTHING: Final = Forecast(0.0, False, None)
+NOTHING: Final = Forecast(0.0, False)
 
 
 def learn(starts: Starts, took: Ms) -> Starts:
@@ -79,8 +78,7 @@ def forecast(timetables: Iterable[Timetable], scaling: Scaling, starts: Starts, 
     if ahead is None:
         return NOTHING
     share, stays = 0.0, ahead + scaling.scale_down_after
-    entries, turns = list[Ms](), list[Ms]()
-    soon = False
+    turns, soon = list[Ms](), False
     for timetable in timetables:
         near, beyond = _near(timetable, now - LATE, now + ahead)
         share += _share(near, now + ahead, scaling, handling, concurrency)
@@ -88,11 +86,18 @@ def forecast(timetables: Iterable[Timetable], scaling: Scaling, starts: Starts, 
             turns.append(near[0].fires + LATE)
             soon = True
         if beyond is not None:
-            entries.append(beyond.fires - ahead)
-            turns.append(beyond.fires - stays)
-            soon = soon or turns[-1] <= now
-    following = min(entries, default=None)
-    return Forecast(share, soon, following, min((turn for turn in (*turns, *entries) if turn > now), default=None))
+            turns += beyond.fires - ahead, beyond.fires - stays
+            soon = soon or beyond.fires - stays <= now
+    return Forecast(share, soon, min((turn for turn in turns if turn > now), default=None))
+
+
+def together(forecasts: Iterable[Forecast]) -> Forecast:
+    """Of schedules that have their workers in common."""
+    share, soon, until = 0.0, False, None
+    for one in forecasts:
+        share, soon = share + one.share, soon or one.soon
+        until = min((turn for turn in (until, one.until) if turn is not None), default=None)
+    return Forecast(share, soon, until)
 
 
 def short_expiry(schedule: BeatSchedule, layer: LayerSettings, starts: Starts, floor: int) -> Finding | None:

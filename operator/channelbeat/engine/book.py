@@ -28,6 +28,8 @@ class Book:
         self._parked: dict[str, frozenset[str] | None] = {}  # names of a schedule's events; None for all of them
         self._places: dict[str, dict[str, str]] = {}  # the layer of each event the lanes have, running or parked, by schedule
         self._complete = False
+        self.changes = 0
+        """How often something was put, parked or removed."""
 
     @property
     def schedules(self) -> Mapping[str, BeatSchedule]:
@@ -43,6 +45,7 @@ class Book:
 
     def put(self, schedule: BeatSchedule, *, created: Ms | None = None, parked: Collection[str] = ()) -> None:
         """Insert or replace. `parked` events have a fault: they do not run, and their place is kept."""
+        self.changes += 1
         key, after = schedule.key, compile_schedule(schedule, created=created, without=parked)
         self._schedules[key], self._definitions[key] = schedule, after
         self._place(key, {d.key: d.layer for d in after}, frozenset(parked))
@@ -51,6 +54,7 @@ class Book:
 
     def park(self, key: str) -> None:
         """The schedule `namespace/name` exists but cannot run: nothing of it is sent, and its place is kept."""
+        self.changes += 1
         self._schedules.pop(key, None)
         self._definitions.pop(key, None)
         for event, layer in self._places.get(key, {}).items():
@@ -59,6 +63,7 @@ class Book:
 
     def remove(self, key: str) -> None:
         """The schedule has gone: should it come back, it makes up for nothing."""
+        self.changes += 1
         self._schedules.pop(key, None)
         self._definitions.pop(key, None)
         self._place(key, {}, frozenset())

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from channelbeat.core.crews import Crew
+from channelbeat.core.crews import Crew, Sender, guests
 from channelbeat.core.finding import Finding
 from channelbeat.core.handling import Handling, learned
 from channelbeat.core.instants import SECOND, Ms
@@ -38,6 +38,8 @@ class Autoscaler:
         self._watch = Stopwatch(clock)
         self._soundings = Soundings(engine, self._watch.now)
         self._foremen: dict[str, Foreman] = {}
+        self._guests: Mapping[str, Sequence[Sender]] = {}
+        self._mustered: tuple[Sequence[Crew], int] | None = None  # the crews, and how far the book had changed, when guests were made out
         self._handling: dict[Place, Handling] = {}
         self._faults: dict[str, str] = {}  # what was told of a crew; of all of them under ""
         self._leading = False
@@ -102,10 +104,13 @@ class Autoscaler:
 
     def _muster(self, crews: Sequence[Crew]) -> None:
         """Each crew has its foreman. One that has no crew yet keeps what it is to remember; one that had one goes with it."""
+        mustered = crews, self._engine.book.changes
+        if mustered != self._mustered:
+            self._mustered, self._guests = mustered, guests(crews, self._engine.book.schedules.values())
         for crew in crews:
             if (foreman := self._foremen.get(crew.key)) is None:
                 foreman = self._foremen[crew.key] = Foreman()
-            foreman.lead(crew)
+            foreman.lead(crew, self._guests.get(crew.key, ()))
         if len(self._foremen) > len(crews):
             there = {crew.key for crew in crews}
             for key in [key for key, foreman in self._foremen.items() if foreman.crew is not None and key not in there]:

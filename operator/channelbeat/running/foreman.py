@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from channelbeat.core import listening
-from channelbeat.core.crews import Crew, Member
+from channelbeat.core.crews import Crew, Member, Sender, sender
 from channelbeat.core.finding import Finding
 from channelbeat.core.handling import Handling
 from channelbeat.core.instants import Ms
@@ -12,7 +12,8 @@ from channelbeat.core.layer import LayerSettings
 from channelbeat.core.listening import PATIENCE, Silence
 from channelbeat.core.measures import Listener
 from channelbeat.core.scaling import UNKNOWN, Decision, Load, Memory, Party, Place, Standing, Target, decide, unchanged
-from channelbeat.core.warming import Starts, learn, short_expiry
+from channelbeat.core.schedule import Scaling
+from channelbeat.core.warming import Forecast, Starts, learn, short_expiry, together
 from channelbeat.engine.book import Book
 from channelbeat.engine.ports import Observed
 from channelbeat.running.foresight import Foresight
@@ -43,7 +44,9 @@ class Foreman:
         self.starts: Starts = ()
         self.crew: Crew | None = None
         self.places: tuple[Place, ...] = ()
-        self._foresights: list[Foresight] = []
+        self._guests: Sequence[Sender] = ()
+        self._senders: dict[str, list[Sender]] = {}  # by the member that says how they are scaled for
+        self._foresights: dict[str, Foresight] = {}  # of each of them
         self._tracked, self._floor = False, 0
         self.forget()
 
@@ -65,22 +68,33 @@ class Foreman:
         if not self._learned:
             self.starts = starts
 
-    def lead(self, crew: Crew) -> None:
-        """This is the crew now."""
-        if crew is self.crew:
+    def lead(self, crew: Crew, guests: Sequence[Sender] = ()) -> None:
+        """This is the crew now, and who sends to its channels besides."""
+        if crew is not self.crew:
+            self._take(crew)
+        elif guests == self._guests:
             return
+        self._guests = guests
+        hosts = {place: member.schedule.key for member in reversed(crew.members) for place in member.places}
+        self._senders = {member.schedule.key: [sender(member.schedule)] if member.handles_its_own else [] for member in crew.members}
+        for guest in guests:
+            self._senders[hosts[guest.place]].append(guest)
+        known = self._foresights
+        self._foresights = {one.schedule: known.get(one.schedule) or Foresight() for those in self._senders.values() for one in those}
+
+    def _take(self, crew: Crew) -> None:
         self.crew, self._start = crew, None  # what was wrong with it, and kept its workers from starting, may have been put right
         self.places = tuple(dict.fromkeys(place for member in crew.members for place in member.places))
         self._tracked = any(member.schedule.spec.delivery == "AtLeastOnce" for member in crew.members)
         self._floor = sum(member.scaling.min_replicas for member in crew.members)
-        self._foresights = [Foresight() for _ in crew.members]
 
     def pausing(self, book: Book) -> Iterator[tuple[str, Sequence[str]]]:
         """Layers, each with events that failures may pause. The events are from now on as the book has them."""
-        for member, foresight in zip(self._members(), self._foresights, strict=True):
-            foresight.turn_to(book.definitions(member.schedule.key))
+        for one in (one for those in self._senders.values() for one in those):
+            foresight = self._foresights[one.schedule]
+            foresight.turn_to(book.definitions(one.schedule))
             if foresight.pausing:
-                yield member.schedule.spec.channel_layer.name, foresight.pausing
+                yield one.place.layer, foresight.pausing
 
     def busy_pods(self, soundings: Soundings) -> frozenset[str]:
         return frozenset(one.pod for one in self._listeners(soundings) if one.busy and one.pod)
@@ -92,7 +106,7 @@ class Foreman:
         concurrency = self._concurrency(listeners)
         target = Target(
             replicas=observed.replicas,
-            parties=[self._party(member, foresight, concurrency, look) for member, foresight in zip(self._members(), self._foresights, strict=True)],
+            parties=[self._party(member, concurrency, look) for member in self._members()],
             loads=self._loads(listeners, look),
             concurrency=concurrency,
             stock=self._asked and not self._expected,
@@ -138,21 +152,15 @@ class Foreman:
             return max((member.schedule.spec.worker.concurrency for member in self._members() if member.schedule.spec.worker), default=1)
         return max(max(listeners, key=lambda one: one.since).concurrency, 1) if listeners else 1
 
-    def _party(self, member: Member, foresight: Foresight, concurrency: int, look: Look) -> Party:
-        spec, scaling = member.schedule.spec, member.scaling
-        if spec.suspend:
-            return Party(scaling, member.places, standing=Standing.SUSPENDED)
-        layer = spec.channel_layer.name
-        measured = look.handling.get(Place(layer, spec.channel or ""))
-        forecast = foresight.look(
-            look.soundings.stats(layer),
-            scaling,
-            self.starts,
-            handling=None if measured is None else measured.mean,
-            concurrency=concurrency,
-            now=look.wall,
-        )
-        return Party(scaling, member.places, forecast)
+    def _party(self, member: Member, concurrency: int, look: Look) -> Party:
+        schedule, scaling = member.schedule, member.scaling
+        forecast = together(self._foresee(one, scaling, concurrency, look) for one in self._senders[schedule.key])
+        return Party(scaling, member.places, forecast, Standing.SUSPENDED if schedule.spec.suspend else Standing.RUNS)
+
+    def _foresee(self, one: Sender, scaling: Scaling, concurrency: int, look: Look) -> Forecast:
+        measured, stats = look.handling.get(one.place), look.soundings.stats(one.place.layer)
+        handling = None if measured is None else measured.mean
+        return self._foresights[one.schedule].look(stats, scaling, self.starts, handling=handling, concurrency=concurrency, now=look.wall)
 
     def _loads(self, listeners: Sequence[Listener], look: Look) -> dict[Place, Load]:
         """A plain message that one of ours handles is claimed by nobody, and only seen as a slot at work."""

@@ -13,6 +13,7 @@ from channelbeat.core.schedule import BeatSchedule
 from channelbeat.engine.ports import Observed
 from support.bench import ROOT, Bench
 from support.redis import RedisServer
+from support.rig import schedule
 from support.scaler import CREW, TEMPLATE, Scaled, handled, manned, put, scaling
 from support.times import NOON
 from support.waiting import eventually
@@ -107,6 +108,58 @@ async def test_an_edit_brings_a_new_forecast(scaled: Scaled) -> None:
         await scaler.put(manned(due_in(20 * SECOND)))
         await scaler.pass_time()
         assert scaler.said() == (1, "Forecast")
+
+
+async def test_what_others_send_there_is_foreseen_too(scaled: Scaled, bench: Bench) -> None:
+    """Schedules that have no workers of their own, or may not have them, because these listen on their channel."""
+    guest, refused = schedule(due_in(HOUR), name="guest"), manned(due_in(HOUR), name="young")
+    async with scaled(manned()) as scaler:
+        scaler.engine.book.put(guest)
+        await scaler.put(refused)
+        await scaler.pass_time()
+        assert scaler.said() == (0, "Zero")
+        for one in (schedule(due_in(40 * SECOND), name="guest"), manned(due_in(2 * MINUTE), name="young")):
+            scaler.engine.book.put(one)
+            took = await scaler.until(lambda: scaler.said() == (1, "Forecast"), 2 * MINUTE)
+            assert took > 0
+            assert await scaler.until(lambda: scaler.said() == (0, "Zero"), 2 * MINUTE) > 0
+        scaler.engine.book.put(schedule(*(due_in(5 * MINUTE) for _ in range(3)), name="guest"))
+        await handled(bench, 20 * SECOND)
+        await scaler.until(lambda: scaler.said() == (2, "Forecast"), 3 * MINUTE)
+        scaler.engine.book.remove("default/guest")
+        assert await scaler.until(lambda: scaler.said() == (0, "Zero"), MINUTE) == 10 * SECOND, "scaleDownAfter"
+
+
+async def test_what_others_send_to_a_suspended_schedules_channel_is_foreseen(scaled: Scaled) -> None:
+    async with scaled(manned(suspend=True)) as scaler:
+        scaler.engine.book.put(schedule(due_in(10 * SECOND), name="guest"))
+        scaler.engine.book.put(schedule({"every": "1s"}, name="resting", suspend=True))
+        await scaler.pass_time()
+        assert scaler.said() == (1, "Forecast")
+
+
+async def test_a_guests_pause_is_heeded(scaled: Scaled, bench: Bench) -> None:
+    guest = schedule({"every": "10s"}, name="guest", delivery="AtLeastOnce", pauseAfterFailures=1)
+    async with scaled(manned()) as scaler:
+        scaler.engine.book.put(guest)
+        await scaler.pass_time()
+        assert scaler.said() == (1, "Forecast")
+        (definition,) = scaler.engine.book.definitions(guest.key)
+        assert definition.policy is not None
+        await bench.redis.hset(f"{ROOT}stats", f"{definition.key} paused", f"{definition.policy.version} {NOON}")
+        assert await scaler.until(lambda: scaler.said() == (0, "Zero"), 2 * MINUTE) <= 20 * SECOND
+
+
+async def test_guests_that_come_and_go_do_not_keep_a_start_from_being_timed(scaled: Scaled, bench: Bench) -> None:
+    async with scaled(manned(), ready=False) as scaler:
+        await put(bench, 1)
+        await scaler.pass_time()
+        assert scaler.said() == (1, "Load")
+        scaler.engine.book.put(schedule({"every": "1h"}, name="guest"))
+        await scaler.pass_time(4 * SECOND)
+        bench.worker("w").renew(channels="c", concurrency="1", since="1")
+        await scaler.until(lambda: scaler.autoscaler.starts(CREW), MINUTE)
+        assert scaler.autoscaler.starts(CREW) >= (4 * SECOND,)
 
 
 async def test_a_schedule_that_is_suspended_says_so(scaled: Scaled) -> None:
