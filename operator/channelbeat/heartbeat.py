@@ -19,9 +19,10 @@ _SECOND: Final = 1_000
 
 
 class Beat(NamedTuple):
-    """A process's last sign, by CLOCK_MONOTONIC, and how long it may be the last; in ms."""
+    """A process's last sign, by CLOCK_MONOTONIC, and how long it may be the last; in ms. `began`: which of those that had its number it is."""
 
     pid: int
+    began: str
     at: int
     lasts: int
 
@@ -32,9 +33,9 @@ class Heartbeat:
     def __init__(self, channels: Collection[str], layer: str, lasts: int) -> None:
         folder = next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), FOLDERS[-1])
         self._path = os.path.join(folder, f"{_name(channels, layer)}{os.getpid()}")
-        self._lasts, self._next = lasts, 0
+        self._lasts, self._next, self._began = lasts, 0, _began(os.getpid())
         for path, beat in _beats(channels, layer):
-            if not _exists(beat.pid):
+            if not _exists(beat):
                 with suppress(OSError):
                     os.unlink(path)
 
@@ -47,7 +48,7 @@ class Heartbeat:
         fresh = f"{self._path}.new"
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         try:
-            os.write(file, f"{os.getpid()} {now} {self._lasts}".encode())
+            os.write(file, f"{os.getpid()} {self._began} {now} {self._lasts}".encode())
         finally:
             os.close(file)
         os.rename(fresh, self._path)
@@ -60,13 +61,13 @@ class Heartbeat:
 def fault(channels: Collection[str], layer: str) -> str | None:
     """Why no worker of this user for these channels and this layer is alive; None when one is."""
     beats = [beat for _, beat in _beats(channels, layer)]
-    if any(_exists(beat.pid) and _now() - beat.at <= beat.lasts for beat in beats):
+    if any(_exists(beat) and _now() - beat.at <= beat.lasts for beat in beats):
         return None
     what = f"no worker for {' '.join(channels)} on layer {layer!r} is alive"
     if not beats:
         return f"{what}: none of this user's was started here, or it has ended; the channels and the layer must be those it was started with"
     latest = max(beats, key=lambda beat: beat.at)
-    if not _exists(latest.pid):
+    if not _exists(latest):
         return f"{what}: process {latest.pid} has died"
     return f"{what}: process {latest.pid} was last heard of {(_now() - latest.at) / _SECOND:.0f} s ago"
 
@@ -93,8 +94,8 @@ def _read(path: str) -> Beat:
     with open(path, encoding="ascii") as file:
         if os.fstat(file.fileno()).st_uid != os.getuid():
             raise ValueError("another user's")
-        pid, at, lasts = file.read().split()
-    return Beat(int(pid), int(at), int(lasts))
+        pid, began, at, lasts = file.read().split()
+    return Beat(int(pid), began, int(at), int(lasts))
 
 
 def _name(channels: Collection[str], layer: str) -> str:
@@ -102,14 +103,24 @@ def _name(channels: Collection[str], layer: str) -> str:
     return f"channelbeat-{os.getuid()}-{hashlib.blake2s(listened.encode(), digest_size=8).hexdigest()}-"
 
 
-def _exists(pid: int) -> bool:
+def _exists(beat: Beat) -> bool:
     try:
-        os.kill(pid, 0)
+        os.kill(beat.pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    return _began(beat.pid) == beat.began
+
+
+def _began(pid: int) -> str:
+    """When a process began, in ticks since the machine did; "-" where there is no /proc. A container that is started again finds the files of the one
+    before it, whose worker had its number, 1, too."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return "-"
 
 
 def _now() -> int:

@@ -76,6 +76,16 @@ def test_one_that_was_killed_is_dead_and_swept_up(folders: Path) -> None:
     assert list(folders.iterdir()) == []
 
 
+def test_the_process_that_had_the_same_number_before_is_dead(folders: Path) -> None:
+    """In a container that is started again: its memory is the pod's, and each worker is process 1."""
+    beating()
+    (file,) = folders.iterdir()
+    pid, began, *rest = file.read_text().split()
+    assert said() == ""
+    file.write_text(" ".join([pid, str(int(began) - 1), *rest]))
+    assert said().endswith(f"process {pid} has died")
+
+
 def test_of_two_one_is_enough() -> None:
     with elsewhere("mine.beat(); print(flush=True); import time; time.sleep(60)") as process:
         assert process.stdout is not None
