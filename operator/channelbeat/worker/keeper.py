@@ -25,6 +25,8 @@ LOOK: Final = 0.25
 AGAIN: Final[Ms] = SECOND
 """After a renewal that was not answered, and at the earliest after one that was: sooner than claims need it when the worker becomes idle, or has
 work again, as idle ones are stopped first."""
+SEEN: Final[Ms] = 15 * SECOND
+"""As rarely, however long the claim: who is silent for a minute (broker/upkeep.py) does not listen, for all others know."""
 OUR_END: Final[Ms] = SECOND
 """How much later another worker may start what this process gives up: it is gone by then."""
 GONE_WITHIN: Final = 0.8
@@ -125,7 +127,7 @@ class Keeper:
             self._renew_at = now() + min(AGAIN, self._claim // 3)
             return
         self._outage.ends("keeper")
-        self._renew_at = now() + self._claim // 3
+        self._renew_at = now() + min(SEEN, self._claim // 3)
         self._desk.renewed = asked
         self._call(self._changed)
         for token, word in words.items():
