@@ -27,10 +27,10 @@ def party(*places: Place, share: float = 0.0, soon: bool = False, standing: Stan
     return Party(Scaling(**scaling), places or (A,), Forecast(share, soon), standing)
 
 
-def target(*parties: Party, replicas: int = 0, stock: bool = False, concurrency: int = 1, **loads: Load) -> Target:
+def target(*parties: Party, replicas: int = 0, stock: bool = False, concurrency: int = 1, at_work: int = 0, **loads: Load) -> Target:
     """Loads by the name of their channel, nothing to do where none is given."""
     there = {place: loads.get(place.channel, Load(0, 0)) for place in (A, B, C)}
-    return Target(replicas, parties or (party(),), there, concurrency, stock)
+    return Target(replicas, parties or (party(),), there, concurrency, stock, at_work)
 
 
 def rested(wanted: Target) -> Decision:
@@ -237,6 +237,16 @@ def test_an_edit_of_the_floor_or_the_ceiling_counts_at_once() -> None:
     assert story.after(1, party(max_replicas=9), a=Load(800, 0)) == (8, "Load")
 
 
+def test_who_is_at_work_stays_and_no_longer_than_that() -> None:
+    """Several slots of a worker may be idle beside one that is not; what others had in hand lately is no need."""
+    story = Story()
+    assert story.after(0, a=Load(2_000, 0), concurrency=4) == (10, "Ceiling")
+    assert story.after(DELAY, a=Load(0, 4), concurrency=4, at_work=4) == (4, "InFlight")
+    assert story.after(SECOND, a=Load(0, 4), concurrency=4, at_work=3) == (3, "InFlight")
+    assert story.after(SECOND, a=Load(0, 0), at_work=2) == (2, "InFlight"), "plain messages, which nobody claims"
+    assert story.after(SECOND, a=Load(0, 0), at_work=9) == (2, "InFlight"), "nobody is started for what others have in hand"
+
+
 def test_what_was_called_for_beyond_the_ceiling_is_not_remembered() -> None:
     story = Story(party(max_replicas=4))
     assert story.after(0, a=Load(90_000, 0)) == (4, "Ceiling")
@@ -273,7 +283,7 @@ def test_a_clock_that_was_set_back_makes_the_delay_no_longer_than_it_is() -> Non
         (target(party(share=2)), "what is due before a worker could be there calls for 2"),
         (target(party(min_replicas=2)), "minReplicas is 2"),
         (target(party(A, min_replicas=2), party(B, min_replicas=1)), "minReplicas of 2 schedules add up to 3"),
-        (target(replicas=4, a=Load(0, 4)), "4 in flight keep 4 at work"),
+        (target(replicas=4, a=Load(0, 4)), "what is in hand keeps 4 at work"),
         (target(party(soon=True), replicas=4), "the last one stays, because an event is due soon"),
         (target(replicas=3, a=Load(None, 0)), "it is not known what waits, so that 3 stay"),
         (target(), "nothing waits, is in flight or is due soon"),

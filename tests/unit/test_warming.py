@@ -237,6 +237,10 @@ def schedule(delivery: str = "BestEffort", worker: dict[str, Any] | None = None,
     return parsed.schedule
 
 
+def plain(schedule: BeatSchedule) -> list[str]:
+    return [schedule.key] if schedule.spec.delivery == "BestEffort" else []
+
+
 SHORT = LayerSettings("media", "redis://:secret@r/0", expiry=20)
 SLOW: Starts = (44_100, 8 * SECOND)
 
@@ -254,7 +258,7 @@ SLOW: Starts = (44_100, 8 * SECOND)
     ],
 )
 def test_an_expiry_that_is_shorter_than_a_start(schedule: BeatSchedule, expiry: int, starts: Starts, floor: int, found: bool) -> None:
-    finding = short_expiry(schedule, LayerSettings("media", "", expiry=expiry), starts, floor)
+    finding = short_expiry(schedule, plain(schedule), LayerSettings("media", "", expiry=expiry), starts, floor)
     assert (finding is not None and finding.reason == "ExpiryShorterThanStartUp") == found
 
 
@@ -274,6 +278,14 @@ FAULT = "spec.channelLayer.name: layer 'media' drops messages after 20s (its exp
     ],
 )
 def test_what_it_says(scaling: dict[str, Any], what: str) -> None:
-    finding = short_expiry(schedule(**scaling), SHORT, SLOW, 0)
+    finding = short_expiry(schedule(**scaling), ["shop/t"], SHORT, SLOW, 0)
     assert finding is not None
     assert finding.text == f"{FAULT}{what}{CURE}"
+
+
+def test_what_others_send_to_its_workers_expires_too() -> None:
+    """Whatever its own delivery is."""
+    finding = short_expiry(schedule("AtLeastOnce", warmUp="Disabled"), ["web/guest"], SHORT, SLOW, 0)
+    assert finding is not None
+    assert "an event of schedule web/guest (spec.worker.scaling.warmUp is Disabled) is dropped" in finding.text
+    assert "or set delivery: AtLeastOnce there, or" in finding.text

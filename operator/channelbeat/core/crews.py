@@ -49,10 +49,11 @@ class Crew:
 
 
 class Sender(NamedTuple):
-    """A schedule, by its key, and where it sends to. One that sends to a group has an empty channel, and no workers."""
+    """A schedule, by its key, and where it sends to; for a group the channel is empty. `plain`: messages of the layer's own, which expire."""
 
     schedule: str
     place: Place
+    plain: bool
 
 
 def member(schedule: BeatSchedule, uid: str, created: Ms) -> Member:
@@ -98,7 +99,8 @@ def crews(members: Iterable[Member]) -> tuple[list[Crew], dict[str, Finding]]:
 
 
 def sender(schedule: BeatSchedule) -> Sender:
-    return Sender(schedule.key, Place(schedule.spec.channel_layer.name, schedule.spec.channel or ""))
+    spec = schedule.spec
+    return Sender(schedule.key, Place(spec.channel_layer.name, spec.channel or ""), spec.delivery == "BestEffort")
 
 
 def guests(crews: Sequence[Crew], schedules: Iterable[BeatSchedule]) -> dict[str, list[Sender]]:

@@ -55,14 +55,16 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A Deployment. `replicas`: how many it should have now, by its own spec; `concurrency`: what one worker handles at a time. `stock`: its
-    workers are Channels' own, which fetch all there is: what waits cannot be seen, and only forecasts and floors count."""
+    """A Deployment. `replicas`: how many it should have now, by its own spec; `concurrency`: what one worker handles at a time; `at_work`: workers
+    that have something in hand. `stock`: its workers are Channels' own, which fetch all there is: what waits cannot be seen, and only forecasts and
+    floors count."""
 
     replicas: int
     parties: Sequence[Party]
     loads: Mapping[Place, Load]
     concurrency: int = 1
     stock: bool = False
+    at_work: int = 0
 
 
 class Peak(NamedTuple):
@@ -117,6 +119,7 @@ def decide(target: Target, memory: Memory | None, now: Ms) -> tuple[Decision, Me
     memory = _remembered(memory, min(max(wanted.values()), ceiling), delay, now)
     wanted |= {
         Reason.FLOOR: floor,
+        Reason.IN_FLIGHT: max(wanted[Reason.IN_FLIGHT], min(target.at_work, target.replicas)),  # now, and not for longer: others may be idle next
         Reason.KEPT_WARM: min(1, target.replicas) if any(party.forecast.soon for party in parties) else 0,
         Reason.SCALE_DOWN_DELAY: memory[0].replicas,
     }
@@ -126,7 +129,7 @@ def decide(target: Target, memory: Memory | None, now: Ms) -> tuple[Decision, Me
         reason = Reason.SUSPENDED
     elif most == 0:
         reason = Reason.ZERO
-    text = sentence(reason, most, parties=len(parties), work=work.text, in_flight=work.in_flight, delay=delay, stock=target.stock)
+    text = sentence(reason, most, parties=len(parties), work=work.text, delay=delay, stock=target.stock)
     if most > ceiling:
         return Decision(ceiling, Reason.CEILING, f"{text}; {sums('maxReplicas', ceiling, len(parties))}"), memory
     return Decision(most, reason, text, memory[0].at + delay if reason is Reason.SCALE_DOWN_DELAY else None), memory

@@ -39,7 +39,7 @@ class Reason(StrEnum):
     NOT_NAMED = "NotNamed"
 
 
-def sentence(reason: Reason, number: int, *, parties: int, work: str, in_flight: int, delay: Ms, stock: bool) -> str:
+def sentence(reason: Reason, number: int, *, parties: int, work: str, delay: Ms, stock: bool) -> str:
     """`parties`: how many schedules share the workers; `work`: what waits, in words; `delay`: their scaleDownAfter."""
     match reason:
         case Reason.FLOOR:
@@ -49,7 +49,7 @@ def sentence(reason: Reason, number: int, *, parties: int, work: str, in_flight:
         case Reason.FORECAST:
             return f"what is due before a worker could be there calls for {number}{_but('minReplicas', stock)}"
         case Reason.IN_FLIGHT:
-            return f"{in_flight:,} in flight keep {number} at work"
+            return f"what is in hand keeps {number} at work"
         case Reason.KEPT_WARM:
             return f"the last one stays, because an event is due soon{_but('minReplicas', stock)}"
         case Reason.UNKNOWN_LOAD:

@@ -4,7 +4,7 @@ An event that is due before a worker could be there counts as if it waited alrea
 (`core/scaling.py`), so that a burst which was foreseen gets as many workers as one that was not; a stream gets what its rate keeps busy.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from channelbeat.core.finding import Finding
@@ -100,22 +100,24 @@ def together(forecasts: Iterable[Forecast]) -> Forecast:
     return Forecast(share, soon, until)
 
 
-def short_expiry(schedule: BeatSchedule, layer: LayerSettings, starts: Starts, floor: int) -> Finding | None:
-    """Its messages may be dropped before a worker is there. `floor`: of all that share the workers. Only what was learned counts: 30 s are a guess."""
+def short_expiry(schedule: BeatSchedule, plain: Sequence[str], layer: LayerSettings, starts: Starts, floor: int) -> Finding | None:
+    """Messages may be dropped before one of its workers is there. `plain`: the keys of the schedules that send some, itself first. `floor`: of all that
+    share the workers. Only what was learned counts: 30 s are a guess."""
     spec, took, expiry = schedule.spec, start_up(starts), layer.expiry * SECOND
-    if spec.delivery != "BestEffort" or spec.worker is None or floor > 0 or not starts or expiry >= took:
+    if not plain or spec.worker is None or floor > 0 or not starts or expiry >= took:
         return None
+    whose, there = ("", "") if plain[0] == schedule.key else (f" of schedule {plain[0]}", " there")
     ahead = lead(spec.worker.scaling.warm_up, starts)
     if ahead is None or ahead < took:
-        what = f"an event (spec.worker.scaling.warmUp is {'Disabled' if ahead is None else durations.text(ahead)})"
+        what = f"an event{whose} (spec.worker.scaling.warmUp is {'Disabled' if ahead is None else durations.text(ahead)})"
     else:
-        what = "an event that is not foreseen (a trigger, one that the project sends itself)"
+        what = f"an event{whose} that is not foreseen (a trigger, one that the project sends itself)"
     so_long = durations.text(-(-took // SECOND) * SECOND)
     return Finding(
         SHORT_EXPIRY,
         f"spec.channelLayer.name: layer {layer.name!r} drops messages after {durations.text(expiry)} (its expiry), and a worker took up to {so_long} to start: "
         f"while there are none, {what} is dropped before one is there. Keep one with spec.worker.scaling.minReplicas: 1, "
-        f"or set delivery: AtLeastOnce, or give the layer an expiry above {so_long}, here and in CHANNEL_LAYERS",
+        f"or set delivery: AtLeastOnce{there}, or give the layer an expiry above {so_long}, here and in CHANNEL_LAYERS",
     )
 
 

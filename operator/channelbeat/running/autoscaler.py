@@ -156,6 +156,7 @@ class Autoscaler:
         """Somebody else leads: what we knew is not how it will be when we do again."""
         self._leading = False
         self._handling = {}
+        self._soundings.forget()
         for foreman in self._foremen.values():
             foreman.forget()
 

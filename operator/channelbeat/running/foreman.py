@@ -13,7 +13,7 @@ from channelbeat.core.listening import PATIENCE, Silence
 from channelbeat.core.measures import Listener
 from channelbeat.core.scaling import UNKNOWN, Decision, Load, Memory, Party, Place, Standing, Target, decide, unchanged
 from channelbeat.core.schedule import Scaling
-from channelbeat.core.warming import Forecast, Starts, learn, short_expiry, together
+from channelbeat.core.warming import GUESS, Forecast, Starts, learn, short_expiry, together
 from channelbeat.engine.book import Book
 from channelbeat.engine.ports import Observed
 from channelbeat.running.foresight import Foresight
@@ -68,7 +68,7 @@ class Foreman:
         if not self._learned:
             self.starts = starts
 
-    def lead(self, crew: Crew, guests: Sequence[Sender] = ()) -> None:
+    def lead(self, crew: Crew, guests: Sequence[Sender]) -> None:
         """This is the crew now, and who sends to its channels besides."""
         if crew is not self.crew:
             self._take(crew)
@@ -103,13 +103,14 @@ class Foreman:
         """How many it is to have."""
         listeners = self._listeners(look.soundings)
         self._tell_whose(observed, listeners, look)
-        concurrency = self._concurrency(listeners)
+        concurrency, own = self._concurrency(listeners), self._own(listeners)
         target = Target(
             replicas=observed.replicas,
             parties=[self._party(member, concurrency, look) for member in self._members()],
-            loads=self._loads(listeners, look),
+            loads=self._loads(own, look),
             concurrency=concurrency,
             stock=self._asked and not self._expected,
+            at_work=sum(one.busy > 0 for one in own),
         )
         before, decision = self.decision, self._decided(target, look.now)
         self._time_start(before, decision, observed, listeners, look.now)
@@ -137,6 +138,13 @@ class Foreman:
         """Of all its places, each once."""
         return [*{one.id: one for place in self.places for one in soundings.listeners(place)}.values()]
 
+    def _own(self, listeners: Sequence[Listener]) -> Sequence[Listener]:
+        """Who listens elsewhere, too, is not one that was made for these channels, and may be at work on others."""
+        if self.crew is None or self.crew.shared:
+            return listeners
+        channels = {place.channel for place in self.places}
+        return [one for one in listeners if channels.issuperset(one.channels)]
+
     def _tell_whose(self, observed: Observed, listeners: Sequence[Listener], look: Look) -> None:
         """Ours, once one was seen, which counts at zero, too; not any more when workers are ready and none of them is heard for a while."""
         known = [look.soundings.load(place) is not None for place in self.places]
@@ -162,11 +170,11 @@ class Foreman:
         handling = None if measured is None else measured.mean
         return self._foresights[one.schedule].look(stats, scaling, self.starts, handling=handling, concurrency=concurrency, now=look.wall)
 
-    def _loads(self, listeners: Sequence[Listener], look: Look) -> dict[Place, Load]:
+    def _loads(self, own: Sequence[Listener], look: Look) -> dict[Place, Load]:
         """A plain message that one of ours handles is claimed by nobody, and only seen as a slot at work."""
         loads = {place: self._load(place, look) for place in self.places}
-        if not self._tracked and listeners:
-            first, flying = self.places[0], sum(one.busy for one in listeners)
+        if not self._tracked and own:
+            first, flying = self.places[0], sum(one.busy for one in own)
             claimed = sum(load.in_flight or 0 for load in loads.values())
             if (load := loads[first]).in_flight is not None and flying > claimed:
                 loads[first] = load._replace(in_flight=load.in_flight + flying - claimed)
@@ -185,8 +193,9 @@ class Foreman:
         elif self._start is None:
             if observed == (0, 0) and (before is None or before.desired == 0):
                 self._start = _Start(now, frozenset(one.id for one in listeners))
-        elif any(one.id not in self._start.known for one in listeners) or (observed.ready > 0 and not self._expected):
-            self.starts, self._learned = learn(self.starts, now - self._start.since), True
+        elif (heard := any(one.id not in self._start.known for one in listeners)) or (observed.ready > 0 and not self._expected):
+            took = now - self._start.since
+            self.starts, self._learned = learn(self.starts, took if heard else max(took, GUESS)), True  # Django may be loading yet
             self._start = None
 
     def _find(self, observed: Observed, look: Look) -> Finding | None:
@@ -197,7 +206,8 @@ class Foreman:
             return found
         for member in self.crew.members:
             layer = look.layers.get(member.schedule.spec.channel_layer.name)
-            if layer is not None and (found := short_expiry(member.schedule, layer, self.starts, self._floor)):
+            plain = [one.schedule for one in self._senders[member.schedule.key] if one.plain]
+            if layer is not None and (found := short_expiry(member.schedule, plain, layer, self.starts, self._floor)):
                 return found
         return None
 

@@ -17,7 +17,7 @@ log: Final = logging.getLogger("channelbeat.workers")
 
 PATIENCE: Final = 0.5  # seconds, for all layers together
 STALE: Final[Ms] = 5 * SECOND
-"""An answer counts for so long, while the next is under way: a Redis that is slow is not one that is away."""
+"""An answer counts for so long without another: a Redis that is slow, or cut off for a moment, is not one that is away."""
 PAUSES: Final[Ms] = 10 * SECOND
 """Between two looks for events that are paused."""
 AT_ONCE: Final = 250
@@ -66,6 +66,11 @@ class Soundings:
         now = self._now()
         self._fresh = {layer: answer for layer, answer in self._answers.items() if now - answer.at < STALE}
 
+    def forget(self) -> None:
+        """What was answered so far."""
+        self._answers.clear()
+        self._fresh = {}
+
     async def end(self) -> None:
         """What is under way is given up."""
         for task in (tasks := [*self._tasks.values()]):
@@ -96,19 +101,13 @@ class Soundings:
             if looked is None or asked - looked >= PAUSES or not question.pausing <= stats.keys():
                 stats, looked = await self._stats(layer, [*question.pausing]), asked
         except LayerError:
-            self._forget(layer)  # it is away, which its lane tells
+            pass  # its lane tells; the last answer counts a little longer
         except Exception as fault:
-            self._forget(layer)
             if (brief := f"{layer}: {type(fault).__name__}: {fault}") not in self._faults:
                 self._faults.add(brief)
                 log.exception("layer %r: what waits there cannot be found out, for a fault of channelbeat's own: please report it", layer)
         else:
             self._answers[layer] = Answer(asked, loads, listeners, stats, looked)
-
-    def _forget(self, layer: str) -> None:
-        """All but what is paused, which is as good as known."""
-        if (known := self._answers.get(layer)) is not None:
-            self._answers[layer] = Answer(known.at - STALE, {}, {}, known.stats, known.looked)
 
     async def _stats(self, layer: str, events: Sequence[str]) -> Mapping[str, Stats]:
         found: dict[str, Stats] = {}

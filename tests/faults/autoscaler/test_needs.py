@@ -69,6 +69,31 @@ async def test_a_worker_handles_as_many_at_a_time_as_its_schedule_says_or_it_say
         assert scaler.said("default/web") == (2, "Load"), "12 s of work by 6 at a time, as the newest worker does"
 
 
+async def test_workers_with_something_in_hand_stay(scaled: Scaled, bench: Bench) -> None:
+    """However many slots of theirs are idle, and even if it is a message that nobody claims, of a schedule that is not tracked."""
+    async with scaled(manned(worker={**TEMPLATE, "concurrency": 4})) as scaler:
+        scaler.site.have(CREW, 4)
+        for name in "abcd":
+            bench.worker(name).renew(channels="c", concurrency="4", busy="1" if name in "abc" else "0")
+        await scaler.pass_time(20 * SECOND)
+        assert scaler.said() == (3, "InFlight")
+        bench.worker("a").renew(channels="c", concurrency="4", busy="0")
+        await scaler.pass_time()
+        assert scaler.said() == (2, "InFlight")
+
+
+async def test_what_the_workers_of_others_have_in_hand_calls_for_nobody(scaled: Scaled, bench: Bench) -> None:
+    """They listen on more channels than the crew's, and may be at work on those."""
+    async with scaled(manned(delivery="BestEffort")) as scaler:
+        bench.worker("general").renew(channels="c z", concurrency="8", busy="6")
+        await scaler.pass_time(3 * SECOND)
+        assert scaler.said() == (0, "Zero")
+        scaler.site.have(CREW, 1)
+        bench.worker("own").renew(channels="c", concurrency="8", busy="6")
+        await scaler.pass_time(20 * SECOND)
+        assert scaler.said() == (1, "Load")
+
+
 async def test_a_layer_is_asked_twice_a_turn_whatever_the_number_of_channels(scaled: Scaled, bench: Bench) -> None:
     many = [manned(name=f"t{number}", channel=f"c{number}") for number in range(60)]
 

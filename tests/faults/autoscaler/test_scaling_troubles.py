@@ -20,8 +20,9 @@ from support.times import NOON
 async def test_a_layer_that_is_away_lowers_nothing_and_holds_up_no_other(redis_server: RedisServer, bench: Bench, own_redis: RedisServer) -> None:
     schedules = [manned(name="t"), manned(name="far", channel="f", channelLayer={"name": "other"}, scaling={"minReplicas": 2})]
     async with scaling(redis_server.url, *schedules, layers={"default": redis_server.url, "other": own_redis.url}) as scaler:
-        scaler.site.have("default/far-worker", 5)
         own_redis.kill()
+        await scaler.pass_time(6 * SECOND)
+        scaler.site.have("default/far-worker", 5)
         await put(bench, 1)
         await scaler.pass_time(30 * SECOND)
         assert scaler.said() == (1, "Load")
@@ -29,6 +30,20 @@ async def test_a_layer_that_is_away_lowers_nothing_and_holds_up_no_other(redis_s
         own_redis.start()
         own_redis.wait()
         assert await scaler.until(lambda: scaler.said("default/far-worker") == (2, "Floor"), MINUTE) <= 12 * SECOND
+
+
+async def test_a_layer_that_is_away_for_a_moment_is_no_need_for_workers(own_redis: RedisServer) -> None:
+    """Else one failure in each scaleDownAfter would keep a peak for ever."""
+    async with scaling(own_redis.url, manned(scaling={"scaleDownAfter": "10s"})) as scaler:
+        scaler.site.have(CREW, 5)
+        for _ in range(4):
+            own_redis.kill()
+            await scaler.pass_time(2 * SECOND)
+            own_redis.start()
+            own_redis.wait()
+            await scaler.pass_time(4 * SECOND)
+        assert scaler.said() == (0, "Zero")
+        assert "UnknownLoad" not in {str(decision.reason) for decision in scaler.site.wanted[CREW]}
 
 
 async def test_a_layer_that_is_away_when_somebody_begins_to_lead_lowers_nothing(own_redis: RedisServer) -> None:

@@ -1,8 +1,11 @@
 """What the Autoscaler learns of its workers: how long they take to start, and whether anybody listens."""
 
+import pytest
+
 from channelbeat.core.instants import HOUR, MINUTE, SECOND
 from support import bench as benches
 from support.bench import Bench
+from support.rig import schedule
 from support.scaler import CREW, TEMPLATE, Scaled, manned, plain, put
 
 
@@ -26,12 +29,14 @@ async def test_a_start_lasts_until_a_worker_of_ours_listens(scaled: Scaled, benc
         assert scaler.autoscaler.starts(CREW) == (9 * SECOND,), "the second was no start from nothing"
 
 
-async def test_a_start_of_a_stock_worker_lasts_until_it_is_ready(scaled: Scaled) -> None:
+@pytest.mark.parametrize(("ready", "learned"), [(40, 40), (5, 30)])
+async def test_a_start_of_a_stock_worker_lasts_until_it_is_ready(scaled: Scaled, ready: int, learned: int) -> None:
+    """And not less than is guessed: it is ready as soon as it runs, and loads its project then."""
     async with scaled(manned({"every": "1s"}, delivery="BestEffort"), ready=False) as scaler:
-        await scaler.pass_time(4 * SECOND)
+        await scaler.pass_time((ready - 1) * SECOND)
         scaler.site.ready = True
         await scaler.pass_time()
-        assert scaler.autoscaler.starts(CREW) == (5 * SECOND,)
+        assert scaler.autoscaler.starts(CREW) == (learned * SECOND,)
 
 
 async def test_a_start_that_was_given_up_teaches_nothing(scaled: Scaled, bench: Bench) -> None:
@@ -131,6 +136,17 @@ async def test_an_expiry_that_is_shorter_than_a_start_is_told(scaled: Scaled) ->
         scaler.autoscaler.remember(CREW, (70 * SECOND,))
         await scaler.pass_time()
         assert scaler.found() == "ExpiryShorterThanStartUp"
+
+
+async def test_an_expiry_that_is_too_short_for_what_others_send_there_is_told(scaled: Scaled) -> None:
+    async with scaled(manned(scaling={"warmUp": "Disabled"})) as scaler:
+        scaler.autoscaler.remember(CREW, (70 * SECOND,))
+        await scaler.pass_time()
+        assert scaler.found() == "", "runs do not expire"
+        scaler.engine.book.put(schedule({"every": "1h"}, name="guest"))
+        await scaler.pass_time()
+        assert scaler.found() == "ExpiryShorterThanStartUp"
+        assert "an event of schedule default/guest" in scaler.cure()
 
 
 async def test_pods_with_work_in_hand(scaled: Scaled, bench: Bench) -> None:
