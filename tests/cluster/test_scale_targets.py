@@ -70,6 +70,14 @@ class Shop:
     def replicas(self, name: str = "web") -> int:
         return int(self.live(name)["spec"]["replicas"])
 
+    def uid(self) -> str:
+        return str(self.live()["metadata"]["uid"])
+
+    def deploy_anew(self, replicas: int) -> None:
+        """In the place of one of the name."""
+        self.kube.api.delete(self.path())
+        self.deploy(replicas)
+
     def by_hand(self, replicas: int, name: str = "web") -> None:
         self.kube.kubectl("scale", "deployment", name, f"--replicas={replicas}", "--namespace", self.namespace)
 
@@ -124,12 +132,12 @@ async def test_what_it_had_is_recorded_before_the_first_scale_and_kept(shop: Sho
     shop.deploy(3)
     targets, api = shop.leader()
     await targets.scale(shop.crew("web", "a", "b"), 5)
-    assert shop.record() == {"web": {"original": 3, "last": 5, "schedules": ["a", "b"]}}
+    assert shop.record() == {"web": {"original": 3, "last": 5, "schedules": ["a", "b"], "uid": shop.uid()}}
     assert shop.replicas() == 5
     writes = [asked.removeprefix(f"{shop.namespace}/") for asked in api.asked if not asked.startswith("GET")]
     assert writes == ["POST " + f"{shop.namespace}/configmaps", "PATCH " + f"{shop.namespace}/deployments/web/scale"]
     await targets.scale(shop.crew("web", "b"), 2)
-    assert (shop.record()["web"], shop.replicas()) == ({"original": 3, "last": 2, "schedules": ["b"]}, 2)
+    assert (shop.record()["web"], shop.replicas()) == ({"original": 3, "last": 2, "schedules": ["b"], "uid": shop.uid()}, 2)
 
 
 async def test_a_scale_that_is_tried_again_does_not_write_the_record_again(shop: Shop) -> None:
@@ -168,7 +176,7 @@ async def test_the_next_leader_gives_back_what_the_first_has_scaled(shop: Shop) 
     await first.scale(shop.crew(), 5)
     second, _ = shop.leader()
     await second.scale(shop.crew(), 6)
-    assert shop.record()["web"] == {"original": 3, "last": 6, "schedules": ["thumbnails"]}
+    assert shop.record()["web"] == {"original": 3, "last": 6, "schedules": ["thumbnails"], "uid": shop.uid()}
     third, _ = shop.leader()
     await released(third, shop)
     assert shop.replicas() == 3
@@ -310,7 +318,7 @@ async def test_a_human_may_correct_the_original(shop: Shop) -> None:
 async def test_a_thousand_have_room(shop: Shop) -> None:
     shop.deploy(3)
     names = tuple(f"{number}".rjust(52, "s") for number in range(scale_targets.NAMES))
-    data = {f"{shop.namespace}.deployment-{number}": scale_targets._text(scale_targets.Entry(1, 2, names)) for number in range(1000)}
+    data = {f"{shop.namespace}.deployment-{number}": scale_targets._text(scale_targets.Entry(1, 2, names, "u" * 36)) for number in range(1000)}
     shop.kube.api.create(MAPS.format(shop.namespace), {"metadata": {"name": "beat-targets"}, "data": data})
     targets, _ = shop.leader()
     await targets.scale(shop.crew("web", *(f"s-{number}" for number in range(200))), 5)
@@ -565,3 +573,71 @@ async def test_a_new_term_knows_whether_it_was_changed(shop: Shop, last: int, by
     _, refusal = meddling.look(watched, shop.live(), 1, 0, shared=True)
     assert (refusal is not None) == stops
     assert await second.resumed(shop.key("other"), shop.live()) == meddling.Watched()
+
+
+# ---- deleted, and made anew
+
+
+async def test_one_that_was_made_anew_was_changed_by_nobody(shop: Shop) -> None:
+    shop.deploy(3)
+    targets, _ = shop.leader()
+    await targets.scale(shop.crew(), 4)
+    shop.deploy_anew(1)
+    for leader in (targets, shop.leader()[0]):
+        assert meddling.look(await leader.resumed(shop.key(), shop.live()), shop.live(), 2, 0, shared=True)[1] is None
+
+
+@pytest.mark.parametrize("wanted", [4, 6], ids=["as many as the first had", "another number"])
+@pytest.mark.parametrize("told", [True, False], ids=["seen", "not seen yet"])
+async def test_one_that_was_made_anew_is_given_its_own_number_back(shop: Shop, wanted: int, told: bool) -> None:
+    shop.deploy(3)
+    targets, _ = shop.leader()
+    await targets.scale(shop.crew(), 4)
+    shop.deploy_anew(2)
+    if told:
+        await targets.resumed(shop.key(), shop.live())
+    else:
+        with pytest.raises(ApiUnreachable):  # it was meant for the first, and is to be asked again
+            await targets.scale(shop.crew(), wanted)
+        assert shop.replicas() == 2
+    await targets.scale(shop.crew(), wanted)
+    assert shop.record()["web"] == {"original": 2, "last": wanted, "schedules": ["thumbnails"], "uid": shop.uid()}
+    assert shop.replicas() == wanted
+    await released(targets, shop)
+    assert shop.replicas() == 2
+
+
+async def test_one_that_was_made_anew_and_never_scaled_keeps_its_number(shop: Shop) -> None:
+    shop.deploy(3)
+    targets, _ = shop.leader()
+    await targets.scale(shop.crew(), 4)
+    shop.deploy_anew(4)
+    await released(targets, shop)
+    assert shop.replicas() == 4
+
+
+async def test_who_has_seen_the_one_before_takes_nothing_for_the_original_that_is_ours(shop: Shop) -> None:
+    shop.deploy(3)
+    before = shop.live()
+    shop.deploy_anew(2)
+    first, _ = shop.leader()
+    await first.scale(shop.crew(), 5)
+    second, _ = shop.leader()
+    await second.resumed(shop.key(), before)
+    await second.scale(shop.crew(), 6)
+    assert (shop.record()["web"]["original"], shop.replicas()) == (2, 6)
+
+
+@pytest.mark.parametrize("uid", [{}, {"uid": 7}, {"uid": ""}], ids=["as it was once written", "no uid", "empty"])
+@pytest.mark.parametrize("last", [5, 6], ids=["another number", "the same"])
+async def test_a_record_without_a_uid_is_of_the_one_that_is_there(shop: Shop, uid: dict[str, Any], last: int) -> None:
+    shop.deploy(3)
+    first, _ = shop.leader()
+    await first.scale(shop.crew(), 5)
+    shop.write(web=json.dumps({"original": 3, "last": last, **uid}))
+    second, _ = shop.leader()
+    await second.resumed(shop.key(), shop.live())
+    await second.scale(shop.crew(), 6)
+    assert shop.record()["web"] == {"original": 3, "last": 6, "schedules": ["thumbnails"], "uid": shop.uid()}
+    await released(second, shop)
+    assert shop.replicas() == 3

@@ -1,4 +1,5 @@
-"""What is to be done about a Deployment whose number is left to somebody else, and what is told of one that the API server does not make."""
+"""What is to be done about a Deployment whose number is left to somebody else, and what is told of one that the API server does not make, or that cannot
+be made out."""
 
 from typing import Any
 
@@ -50,6 +51,16 @@ def test_an_answer_that_is_none_is_told_without_passwords() -> None:
     assert refusal.reason == "NotAllowed"
     assert "secret" not in refusal.text
     assert "failed calling webhook" in refusal.text
+
+
+@pytest.mark.parametrize("env", [{"DEBUG": "1"}, [{"nam": "X", "value": "y"}]])
+def test_a_template_that_cannot_be_worked_with_changes_nothing_and_what_is_there_is_scaled(env: object) -> None:
+    template = {"spec": {"containers": [{"name": "worker", "image": "shop:1", "env": env}]}}
+    crew = Crew("default/t-worker", (member(schedule({"every": "1h"}, worker={"template": template}), "u", 0),), shared=False)
+    step = making.step(crew, seen("u", MANAGER), None, 2)
+    assert (step.call, step.body, step.trouble and step.trouble.reason) == (Call.SCALE, None, "TemplateRefused")
+    step = making.step(crew, None, None, 2)
+    assert (step.call, step.trouble and step.trouble.reason) == (None, "TemplateRefused")
 
 
 def seen(owner: str, number: str) -> Live:

@@ -17,7 +17,7 @@ def seen(replicas: int | None, manager: str = MANAGER, **entry: Any) -> dict[str
         {"manager": "kubectl-create", "operation": "Update", "fieldsV1": {"f:spec": {"f:template": {}}}, "time": "2026-11-21T09:00:00Z"},
         {"manager": manager, "operation": "Update", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}, **entry},
     ]
-    metadata = {"namespace": "shop", "name": "web", "managedFields": managed}
+    metadata = {"namespace": "shop", "name": "web", "uid": "u", "managedFields": managed}
     return {"metadata": metadata, "spec": {} if replicas is None else {"replicas": replicas}}
 
 
@@ -142,18 +142,20 @@ def test_a_clock_that_was_set_back_makes_two_changes_of_one_long_ago(made: Story
 
 
 @pytest.mark.parametrize(
-    ("original", "last", "replicas", "manager", "stops"),
+    ("original", "last", "replicas", "manager", "uid", "stops"),
     [
-        (3, 5, 5, MANAGER, False),
-        (3, 5, 7, "kubectl", True),
-        (3, 9, 5, MANAGER, False),
-        (3, 5, 3, "helm", False),
-        (0, 5, 0, "kubectl", False),
+        (3, 5, 5, MANAGER, "u", False),
+        (3, 5, 7, "kubectl", "u", True),
+        (3, 5, 7, "kubectl", "", True),
+        (3, 5, 7, "kubectl", "of one that was deleted", False),
+        (3, 9, 5, MANAGER, "u", False),
+        (3, 5, 3, "helm", "u", False),
+        (0, 5, 0, "kubectl", "u", False),
     ],
 )
-def test_a_new_leader_begins_with_what_was_recorded(original: int, last: int, replicas: int, manager: str, stops: bool) -> None:
+def test_a_new_leader_begins_with_what_was_recorded(original: int, last: int, replicas: int, manager: str, uid: str, stops: bool) -> None:
     live = seen(replicas, manager)
-    assert (look(resumed(original, last, live), live, 2, 0, shared=True)[1] is not None) == stops
+    assert (look(resumed(original, last, live, uid), live, 2, 0, shared=True)[1] is not None) == stops
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,11 @@ class Watched:
     by: str = ""
 
 
-def resumed(original: int, last: int, live: Mapping[str, Any]) -> Watched:
-    """Of somebody else's that was scaled before our term: a number that is neither is another's. The original may be there still."""
+def resumed(original: int, last: int, live: Mapping[str, Any], uid: str) -> Watched:
+    """Of somebody else's that was scaled before our term: a number that is neither is another's. The original may be there still. `uid`: of the one that
+    was scaled, empty if that is not known; one that was made anew since is nobody's doing."""
+    if uid not in ("", live["metadata"]["uid"]):
+        return Watched()
     return Watched(last, there=live["spec"].get("replicas", 1) != original)
 
 

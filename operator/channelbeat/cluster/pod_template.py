@@ -26,6 +26,8 @@ TAIL: Final = 30
 """Seconds beyond the drain, in which a worker gives back what did not end, and leaves."""
 LAYER: Final = "default"
 
+_CONTAINERS: Final = ("initContainers", "containers")
+_KINDS: Final[Mapping[type, str]] = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
 _SERVES: Final = ("args", "ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 _DEFAULT_CONTAINER: Final = "kubectl.kubernetes.io/default-container"
 _APPARMOR: Final = "container.apparmor.security.beta.kubernetes.io/"
@@ -45,7 +47,7 @@ def pod_template(schedule: BeatSchedule, source: Mapping[str, Any] | None = None
     spec = schedule.spec
     worker = spec.worker or Worker()
     if worker.template_from is None:
-        template: Body | Finding = _bare(worker.template or {})
+        template: Body | Finding = _own(worker)
     else:
         template = _copied(schedule, worker, source)
     if isinstance(template, Finding):
@@ -112,6 +114,33 @@ def _to_worker(one: Body, spec: Spec, worker: Worker) -> None:
             one.setdefault("lifecycle", {"preStop": {"exec": {"command": waits}}})
 
 
+def _own(worker: Worker) -> Body | Finding:
+    """Nobody has looked at its shape so far. Of what we do not touch ourselves, the API server tells."""
+    template: Body = _bare(worker.template or {})
+    for path, value, kind, cure in _shapes(template):
+        if not isinstance(value, kind):  # not which value: of a variable it may be a password
+            fault = "is required" if kind is str and value is None else f"must be {_KINDS[kind]}, not {_KINDS.get(type(value), 'a number')}"
+            return Finding("TemplateRefused", f"spec.worker.template.{path}: {fault}: {cure}")
+    return template
+
+
+def _shapes(template: Mapping[str, Any]) -> Iterator[tuple[str, Any, type, str]]:
+    """What is worked with here, what it has to be, and how to write it. To be left at the first that is something else."""
+    metadata, pod = template.get("metadata", {}), template.get("spec", {})
+    yield "metadata", metadata, dict, "write `metadata: {labels: {NAME: VALUE}}`, or leave it out"
+    yield "metadata.labels", metadata.get("labels", {}), dict, "write `labels: {NAME: VALUE}`, or leave it out"
+    yield "spec", pod, dict, "write `spec: {containers: [{name: worker, image: IMAGE}]}`"
+    for kind in _CONTAINERS:
+        yield f"spec.{kind}", pod.get(kind, []), list, (cure := f"write `{kind}: [{{name: NAME, image: IMAGE}}]`")
+        for at, one in enumerate(pod.get(kind, [])):
+            yield f"spec.{kind}[{at}]", one, dict, cure
+            path, env, cure_env = f"spec.{kind}[{at}].env", one.get("env", []), 'write `env: [{name: NAME, value: "VALUE"}]`'
+            yield path, env, list, cure_env
+            for number, variable in enumerate(env):
+                yield f"{path}[{number}]", variable, dict, cure_env
+                yield f"{path}[{number}].name", variable.get("name"), str, cure_env
+
+
 def _copied(schedule: BeatSchedule, worker: Worker, source: Mapping[str, Any] | None) -> Body | Finding:
     """All of the pod and its annotations. Not its labels: Services would send requests to workers. Of the container that becomes the worker, nothing
     that serves requests."""
@@ -172,7 +201,7 @@ def _merged(env: Sequence[Mapping[str, Any]], *more: Sequence[Mapping[str, Any]]
 
 
 def _containers(pod: Mapping[str, Any]) -> Iterator[Body]:
-    for kind in ("initContainers", "containers"):
+    for kind in _CONTAINERS:
         yield from pod.get(kind, ())
 
 

@@ -37,11 +37,12 @@ NAMES: Final = 10
 
 
 class Entry(NamedTuple):
-    """`original`: how many it had before us; `last`: how many we gave it, or were about to give it; `schedules`: the first that named it."""
+    """`original`: how many it had before us; `last`: how many we gave it, or meant to; `schedules`: the first that named it; `uid`: its own, or empty."""
 
     original: int
     last: int
     schedules: tuple[str, ...] = ()
+    uid: str = ""
 
 
 class ScaleTargets:
@@ -60,6 +61,7 @@ class ScaleTargets:
         """A term begins: another leader may have written."""
         self._version: str | None = None  # of the ConfigMap as we know it; "" there is none; None it has to be read
         self._known: dict[str, Entry] = {}
+        self._uids: dict[str, str] = {}  # which ones they are, as was seen last; "" it has to be read
         self._unreadable = False
         self._left = set[str]()  # what could not be given back, and was told: once a term
 
@@ -67,17 +69,21 @@ class ScaleTargets:
         """ApiRefused has the reason NoSuchDeployment, NotRecorded or ScaleRefused, and a sentence with the cure; it was not scaled."""
         async with self._one(crew.key):
             try:
-                await self._record(crew, replicas)
-                await self._api.merge(f"{_path(crew.key)}/scale", {"spec": {"replicas": replicas}})
+                uid = await self._record(crew, replicas)
+                await self._api.merge(f"{_path(crew.key)}/scale", {"metadata": {"uid": uid}, "spec": {"replicas": replicas}})
             except ApiRefused as error:
+                if error.status == 409:  # it was made anew since
+                    self._uids[crew.key] = ""
+                    raise ApiUnreachable(str(error)) from None
                 raise _told(crew.key, error) from None
 
     async def resumed(self, key: str, live: Mapping[str, Any]) -> Watched:
         """What meddling.look begins with in a new term. `live`: the Deployment. May raise ApiRefused."""
+        self._uids[key] = live["metadata"]["uid"]
         async with self._lock:
             await self._read()
         known = self._known.get(key)
-        return meddling.resumed(known.original, known.last, live) if known else Watched()
+        return meddling.resumed(known.original, known.last, live, known.uid) if known else Watched()
 
     async def release(self, named: Container[str]) -> None:
         """Gives back the original to those that are in the record and that nobody names any more, unless somebody else has changed their number
@@ -98,26 +104,26 @@ class ScaleTargets:
         if any(key in self._known and key not in self._left for key in wanted):
             raise ApiUnreachable("not every Deployment that no schedule names any more has the replicas again that it had")
 
-    async def _record(self, crew: Crew, replicas: int) -> None:
-        names = tuple(member.schedule.name for member in crew.members)[:NAMES]
+    async def _record(self, crew: Crew, replicas: int) -> str:
+        key, names = crew.key, tuple(member.schedule.name for member in crew.members)[:NAMES]
         async with self._lock:
             await self._read()
-            known = self._known.get(crew.key)
-            if known is not None and known.last == replicas:
-                return
-            had = known.original if known else await self._replicas(crew.key)
+            known = self._known.get(key)
+            had = known if known and known.uid == self._uids.get(key, known.uid) != "" else await self._had(key)
+            if had is not known or had.last != replicas:
+                await self._write(lambda: {key: self._kept(key, had)._replace(last=replicas, schedules=names, uid=had.uid)})
+                self._unreadable = False
+            return had.uid
 
-            def entry() -> dict[str, Entry | None]:
-                there = self._known.get(crew.key)
-                return {crew.key: Entry(there.original if there else had, replicas, names)}
+    def _kept(self, key: str, had: Entry) -> Entry:
+        there = self._known.get(key)
+        return there if there and there.uid in ("", had.uid) else had  # what was written before there were uids has none
 
-            await self._write(entry)
-            self._unreadable = False
-
-    async def _replicas(self, key: str) -> int:
+    async def _had(self, key: str) -> Entry:
         """Read anew: what was seen of it a moment ago may be from before it was given back."""
         scale = await self._api.get(f"{_path(key)}/scale")
-        return int(scale["spec"].get("replicas", 0))  # the server leaves out a zero
+        self._uids[key], number = scale["metadata"]["uid"], int(scale["spec"].get("replicas", 0))  # the server leaves out a zero
+        return Entry(number, number, uid=self._uids[key])
 
     async def _give_back(self, key: str, entry: Entry) -> None:
         """And forget it, or leave it for another time: one that is just being scaled is named again."""
@@ -137,12 +143,12 @@ class ScaleTargets:
                     log.warning("the Deployment %s, which no schedule names any more, keeps the replicas it has: %s", key, masked(error))
 
     async def _restore(self, key: str, entry: Entry) -> None:
-        """Its original number, if it is ours to change, and if it is there."""
+        """Its original number, if it is ours to change, and if it is there; one that was made anew has its own."""
         path = _path(key)
         try:
             live = await self._api.get(path)
             replicas = live["spec"].get("replicas", 1)
-            if replicas == entry.original:
+            if replicas == entry.original or entry.uid not in ("", live["metadata"]["uid"]):
                 return
             if replicas != entry.last and not meddling.is_ours(live):
                 who = meddling.who(live)
@@ -199,8 +205,7 @@ class ScaleTargets:
 
     def _take(self, found: Mapping[str, Any]) -> None:
         self._version = str(found["metadata"]["resourceVersion"])
-        data = found.get("data") or {}
-        self._known = {key.replace(".", "/", 1): entry for key, text in data.items() if (entry := _entry(text))}
+        self._known = {key.replace(".", "/", 1): entry for key, text in (found.get("data") or {}).items() if (entry := _entry(text))}
 
     def _not_recorded(self, error: ApiRefused) -> ApiRefused:
         cure = f"delete it if it cannot be mended: {masked(error)}"
@@ -229,8 +234,8 @@ def _entry(text: str) -> Entry | None:
     """None for what somebody else has written there."""
     try:
         read = json.loads(text)
-        numbers = read["original"], read["last"]
-        return Entry(*numbers) if all(type(one) is int and 0 <= one <= MOST for one in numbers) else None
+        numbers, uid = (read["original"], read["last"]), read.get("uid")
+        return Entry(*numbers, uid=uid if isinstance(uid, str) else "") if all(type(one) is int and 0 <= one <= MOST for one in numbers) else None
     except (ValueError, LookupError, TypeError):
         return None
 
