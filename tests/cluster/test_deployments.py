@@ -1,10 +1,11 @@
 """Which Deployments are known, through everything that happens to a watch."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
 
@@ -12,7 +13,7 @@ from channelbeat.cluster import access, deployments
 from channelbeat.cluster.deployment import PATH
 from channelbeat.cluster.deployments import Deployments
 from channelbeat.cluster.staffing import Part
-from channelbeat.errors import ApiRefused
+from channelbeat.errors import ApiRefused, ApiUnreachable
 from support import link
 from support.cluster import ControlPlane
 from support.employing import Told
@@ -29,6 +30,26 @@ def body(name: str, image: str = "a:1", **labels: str) -> dict[str, Any]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": labels}, "spec": spec}
 
 
+class Strange(Told):
+    """A watch may have to begin anew, and a question may be answered with something else."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.forgets = False
+        self.elsewhere: dict[str, str] = {}  # paths
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        return await super()._call(method, self.elsewhere.get(path, path), body, **options)
+
+    async def watch(self, path: str, *, since: str, **query: str) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        async with aclosing(super().watch(path, since=since, **query)) as changes:
+            async for change in changes:
+                if self.forgets:
+                    self.forgets = False
+                    raise ApiRefused("too old resource version", 410, "Expired")
+                yield change
+
+
 class Seer:
     """A follower of the Deployments of some namespaces. `parts`: what matters of which."""
 
@@ -37,7 +58,7 @@ class Seer:
         self.path = PATH.format(self.namespace)
         self.parts: dict[str, Part] = {}
         self.changes: list[str] = []
-        self.api = Told(access.find(kubeconfig or kube.kubeconfig))
+        self.api = Strange(access.find(kubeconfig or kube.kubeconfig))
         self.found = Deployments(self.api, namespaces=namespaces, part=lambda key: self.parts.get(key.partition("/")[2], NEITHER), changed=self.changes.append)
 
     def key(self, name: str) -> str:
@@ -142,6 +163,55 @@ async def test_what_is_named_later_is_asked_for(seer: Seer) -> None:
         assert len(seer.api.asked) == asked, "the watch goes on with it"
         seer.need("web", Part(whole=True, template=True))
         await eventually(lambda: (live := seer.found.get(seer.key("web"))) and live.rest)
+
+
+@pytest.mark.parametrize("name", ["../deployments", "../../x", ".", "..", "%2e%2e", "?x", "#", "web/scale", "web%2Fscale", "web?x", "web#", " ", "\n", ""])
+async def test_a_name_that_is_none_leads_nowhere(seer: Seer, name: str) -> None:
+    seer.put("web")
+    async with seer.running():
+        await eventually(lambda: seer.found.known(seer.key("web")))
+        asked, told = len(seer.api.asked), len(seer.changes)
+        seer.need(name, WHOLE)
+        await eventually(lambda: seer.found.known(seer.key(name)))
+        assert (seer.found.get(seer.key(name)), seer.changes[told:]) == (None, [seer.key(name)])
+        assert seer.api.asked[asked:] in ([], [f"GET {quote(name, safe='')}"])
+        seer.need("web", WHOLE)
+        await eventually(lambda: seer.replicas("web") == 1)
+
+
+@pytest.mark.parametrize("answer", ["", "/web", "/web/scale", "/web/status"])
+async def test_an_answer_that_is_something_else_is_none(seer: Seer, answer: str) -> None:
+    elsewhere = PATH.format(seer.kube.new_namespace())
+    seer.kube.api.apply(f"{elsewhere}/web", body("web"), force="true")
+    seer.parts = {"web": WHOLE}
+    async with seer.running():
+        await eventually(lambda: seer.found.known(seer.key("web")))
+        seer.api.elsewhere = {f"{seer.path}/web": f"{elsewhere}{answer}"}
+        told = len(seer.changes)
+        seer.need("web", WHOLE)
+        await eventually(lambda: seer.found.known(seer.key("web")))
+        assert (list(seer.found.keys()), seer.changes[told:]) == ([], [seer.key("web")])
+
+
+async def test_what_was_asked_for_in_vain_is_told_of_when_a_list_does_not_have_it(seer: Seer) -> None:
+    def silent(asked: str) -> None:
+        if asked in ("GET none", "GET there"):
+            raise ApiUnreachable("the API server does not answer")
+
+    seer.put("there")
+    seer.api.fails = silent
+    async with seer.running():
+        await eventually(lambda: seer.found.known(seer.key("none")))
+        told = len(seer.changes)
+        for name in ("none", "there"):
+            seer.need(name, WHOLE)
+        await eventually(lambda: {"GET none", "GET there"} <= set(seer.api.asked))
+        assert not seer.found.known(seer.key("none"))
+        seer.api.forgets = True
+        seer.put("any")
+        await eventually(lambda: seer.found.known(seer.key("none")))
+        assert sorted(seer.changes[told:]) == [seer.key("none"), seer.key("there")]
+        assert seer.replicas("there") == 1
 
 
 async def test_the_number_and_status_of_a_copied_one_are_no_change(seer: Seer) -> None:

@@ -1,22 +1,26 @@
 """Workers' Deployments before a real API server: made, kept as they should be, scaled, left alone; and what is told of each."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import Any, Final, cast
 
 import pytest
 
-from channelbeat.cluster import posts
+from channelbeat.cluster import posts, workloads
 from channelbeat.cluster.deployment import PATH
-from channelbeat.core.instants import MINUTE
+from channelbeat.cluster.turns import Turn
+from channelbeat.core.instants import MINUTE, SECOND, Ms
+from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import ApiRefused, ApiUnreachable
 from support import employing
 from support.beats import Beats
 from support.cluster import ControlPlane
 from support.employing import Employer
 
+OTHER_LAYERS: Final = {"other": LayerSettings("other", "redis://127.0.0.1:1")}
 EVENT: Final = {"name": "nightly", "cron": "30 2 * * *"}
 TEMPLATE: Final[dict[str, Any]] = {"spec": {"containers": [{"name": "worker", "image": "shop:1.4"}]}}
 OWN: Final[dict[str, Any]] = {"template": TEMPLATE}
@@ -500,6 +504,36 @@ async def test_a_deployment_of_somebody_elses_is_only_scaled(us: Employer, beats
         await us.becomes(lambda: us.replicas("web") == 1, "what it had before is given back")
 
 
+async def test_what_a_refused_schedule_scales_is_given_back_when_that_is_gone(kube: ControlPlane, us: Employer, beats: Beats) -> None:
+    """Whoever leads next has never seen it in good order."""
+    put_web(us)
+    beats.put(EVENT, worker={"scaleTargetRef": {"name": "web"}})
+    us.wanted["web"] = 5
+    async with us.running():
+        await us.becomes(lambda: us.replicas("web") == 5)
+    later = Employer(kube, us.namespace, layers=OTHER_LAYERS)
+    async with later.running():
+        await later.becomes(lambda: later.api.asked)
+        await later.at_rest(1.5)
+        assert later.replicas("web") == 5, "it may be in good order again"
+        beats.delete()
+        await later.becomes(lambda: later.replicas("web") == 1)
+
+
+async def test_what_a_refused_schedule_had_made_ends_when_it_has_no_use_for_it(kube: ControlPlane, us: Employer, beats: Beats) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 2)
+    later = Employer(kube, us.namespace, layers=OTHER_LAYERS)
+    async with later.running():
+        await later.becomes(lambda: later.api.asked)
+        await later.at_rest(1.5)
+        assert later.replicas() == 2, "it may be in good order again"
+        beats.put(EVENT, channelLayer={"name": "other"})
+        await later.becomes(lambda: later.replicas() == 0)
+
+
 async def test_an_installation_that_makes_none(kube: ControlPlane, namespace: str, beats: Beats) -> None:
     us = Employer(kube, namespace, create=False)
     beats.put(EVENT, worker=OWN)
@@ -524,6 +558,78 @@ async def test_workers_that_a_schedule_has_no_use_for_any_more_end(us: Employer,
         assert us.workers() is None
         beats.put(EVENT, worker=OWN)
         await us.becomes(lambda: us.replicas() == 2)
+
+
+@pytest.mark.parametrize("how", ["deleted", "without workers"])
+async def test_the_pods_of_a_schedule_that_has_no_workers_any_more_are_not_looked_at(us: Employer, beats: Beats, how: str) -> None:
+    """Though nothing happens to the Deployment."""
+
+    def forbid(asked: str) -> None:
+        if asked.startswith("PATCH"):
+            raise ApiRefused("it is forbidden", 403, "Forbidden")
+
+    def looked_at() -> list[str]:
+        return [*us.workloads._pods._looks]
+
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 2
+    async with us.running(follows=False):
+        us.register.see(beats.get())
+        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: looked_at() == [us.key("t-worker")])
+        await us.at_rest()
+        us.api.fails = forbid
+        if how == "deleted":
+            us.register.forget(us.key("t"), beats.get()["metadata"]["uid"])
+        else:
+            beats.put(EVENT)
+            us.register.see(beats.get())
+        await us.becomes(lambda: looked_at() == [])
+        beats.put(EVENT, worker=OWN)
+        us.register.see(beats.get())
+        await us.becomes(lambda: looked_at() == [us.key("t-worker")])
+
+
+async def test_what_is_copied_is_asked_for_before_anything_is_said_of_it(us: Employer, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody had named it when it was told of. It is decided on new crews a moment before we take them in."""
+    monkeypatch.setattr(workloads, "COALESCED", 2 * SECOND)
+    put_web(us)
+    beats.put(EVENT, name="s", channel="d", worker=OWN)
+    us.wanted["s-worker"] = us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.replicas("s-worker") == 1)
+        beats.put(EVENT, worker=COPY)
+        await us.becomes(lambda: us.workers() is not None)
+        assert us.trouble() == ""
+        await us.becomes(lambda: us.trouble() or us.replicas() == 1)
+        assert us.trouble() == ""
+
+
+async def test_a_lead_that_cannot_be_told_for_a_moment_loses_no_turn(us: Employer, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
+    beats.put(EVENT, worker=OWN)
+    us.wanted["t-worker"] = 1
+    async with us.running():
+        await us.becomes(lambda: us.replicas() == 1)
+        await us.at_rest()
+        take, valid, blinks = us.workloads._turns.take, us.lease.valid, list[str]()
+
+        def taken(now: Ms, most: int) -> list[tuple[Turn, str]]:
+            found = take(now, most)
+            if found and not blinks:
+                blinks.append("now")
+            return found
+
+        def blinking() -> bool:
+            if blinks != ["now"]:
+                return valid()
+            blinks.append("over")
+            return False
+
+        monkeypatch.setattr(us.workloads._turns, "take", taken)
+        monkeypatch.setattr(us.lease, "valid", blinking)
+        us.wanted["t-worker"] = 3
+        await us.becomes(lambda: us.replicas() == 3)
+        assert blinks == ["now", "over"]
 
 
 async def test_two_makers_for_a_channel(us: Employer, beats: Beats) -> None:
@@ -580,37 +686,78 @@ async def test_what_was_learned_of_starts_goes_to_the_next_leader(kube: ControlP
         await us.becomes(lambda: alone.remembered == {us.key("t-worker"): (4200, 3900)}, "though it leads before it has seen them")
 
 
-async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(kube: ControlPlane, us: Employer, beats: Beats) -> None:
-    """As one does that lets images come from its own registry only."""
-    policies, name = "/apis/admissionregistration.k8s.io/v1", f"registry-{us.namespace}"
-    mutation = "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: 7}}}}"
+@contextmanager
+def mutating(us: Employer, resource: str, mutation: Mapping[str, Any]) -> Iterator[None]:
+    """The cluster makes something else of what is written in the namespace."""
+    policies, name, kube = "/apis/admissionregistration.k8s.io/v1", f"mutates-{us.namespace}", us.kube
     policy = {
         "matchConstraints": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": us.namespace}},
-            "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["deployments"]}],
+            "resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}],
         },
         "reinvocationPolicy": "Never",
-        "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mutation}}],
+        "mutations": [mutation],
     }
     kube.api.create(f"{policies}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": policy})
     kube.api.create(f"{policies}/mutatingadmissionpolicybindings", {"metadata": {"name": name}, "spec": {"policyName": name}})
+    try:
+        yield
+    finally:
+        kube.api.delete(f"{policies}/mutatingadmissionpolicybindings/{name}")
+        kube.api.delete(f"{policies}/mutatingadmissionpolicies/{name}")
+
+
+async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(us: Employer, beats: Beats) -> None:
+    """As one does that lets images come from its own registry only."""
+    mutation = "Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{terminationGracePeriodSeconds: 7}}}}"
 
     def mutates() -> bool:
-        tried = kube.api.apply(
+        tried = us.kube.api.apply(
             f"{PATH.format(us.namespace)}/x", {"apiVersion": "apps/v1", "kind": "Deployment", **WEB, "metadata": {"name": "x"}}, dryRun="All"
         )
         return bool(tried["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 7)
 
-    await us.becomes(mutates)
-    beats.put(EVENT, worker=OWN)
-    us.wanted["t-worker"] = 1
-    try:
+    with mutating(us, "deployments", {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mutation}}):
+        await us.becomes(mutates)
+        beats.put(EVENT, worker=OWN)
+        us.wanted["t-worker"] = 1
         async with us.running():
             await us.becomes(lambda: us.replicas() == 1)
             await us.at_rest()
             assert len(us.api.writes) <= 3
             us.wanted["t-worker"] = 2
             await us.becomes(lambda: us.replicas() == 2)
-    finally:
-        kube.api.delete(f"{policies}/mutatingadmissionpolicybindings/{name}")
-        kube.api.delete(f"{policies}/mutatingadmissionpolicies/{name}")
+
+
+@pytest.mark.parametrize("whose", ["somebody else's", "one that there is no use for"])
+async def test_a_number_that_the_cluster_does_not_take_is_written_ever_later(us: Employer, beats: Beats, whose: str) -> None:
+    clamped = "!has(object.spec.replicas) ? 2 : object.spec.replicas > 3 ? 3 : object.spec.replicas"
+    mutation = f"[JSONPatch{{op: 'add', path: '/spec/replicas', value: {clamped}}}]"
+    shared = whose == "somebody else's"
+    name = "web" if shared else "t-worker"
+    path = f"{PATH.format(us.namespace)}/{name}/scale"
+    if shared:
+        put_web(us)
+    else:
+        beats.put(EVENT, worker=OWN)
+        us.wanted[name] = 2
+        async with us.running():
+            await us.becomes(lambda: us.replicas(name) == 2)
+        us = Employer(us.kube, us.namespace)
+
+    def mutates() -> bool:
+        return bool(us.kube.api.patch(path, {"spec": {"replicas": 9}}, dryRun="All")["spec"]["replicas"] == 3)
+
+    with mutating(us, "deployments/scale", {"patchType": "JSONPatch", "jsonPatch": {"expression": mutation}}):
+        await us.becomes(mutates)
+        spec: dict[str, Any] = {"worker": {"scaleTargetRef": {"name": "web"}}} if shared else {}
+        beats.put(EVENT, **spec)
+        us.wanted[name] = 5
+        async with us.running():
+            await us.becomes(lambda: us.api.writes.count(f"PATCH {name}/scale") >= 2)
+            await asyncio.sleep(1)  # that nothing more is written can only be seen by waiting
+            assert us.api.writes.count(f"PATCH {name}/scale") == 2
+            await us.becomes(lambda: us.api.writes.count(f"PATCH {name}/scale") == 3)
+            if shared:
+                us.wanted[name] = 2
+                await us.becomes(lambda: us.replicas(name) == 2, "another number does not wait", within=1.5)

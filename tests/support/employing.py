@@ -62,7 +62,9 @@ class Nobody:
 class Employer:
     """What one process of the operator is, as far as workers go. `wanted`: how many workers each Deployment is to have, by its name."""
 
-    def __init__(self, kube: ControlPlane, namespace: str, *, create: bool = True, everywhere: bool = False) -> None:
+    def __init__(
+        self, kube: ControlPlane, namespace: str, *, create: bool = True, everywhere: bool = False, layers: Mapping[str, LayerSettings] = LAYERS
+    ) -> None:
         self.kube, self.namespace = kube, namespace
         self.api = Told(access.find(kube.kubeconfig))
         self.lease = Lease()
@@ -70,7 +72,7 @@ class Employer:
         self.wanted: dict[str, int] = {}
         self.starts: Starts = ()
         self.staffing = Staffing()
-        self.register = Register(Book(Nobody()), LAYERS, [self.staffing])
+        self.register = Register(Book(Nobody()), layers, [self.staffing])
         self.workloads = Workloads(
             self.api,
             self.staffing,

@@ -45,6 +45,12 @@ def key_of(metadata: Mapping[str, Any]) -> str:
     return f"{metadata['namespace']}/{metadata['name']}"
 
 
+def is_one(answer: Mapping[str, Any], kind: str, key: str) -> bool:
+    """Whether it is the object that was asked for, and not a list, say, or what stands beside it. What is in a list does not tell its kind."""
+    metadata = answer.get("metadata")
+    return answer.get("kind") == kind and isinstance(metadata, Mapping) and f"{metadata.get('namespace')}/{metadata.get('name')}" == key
+
+
 def following(page: Mapping[str, Any]) -> dict[str, str]:
     """What to ask for the next page of a list with; nothing after the last."""
     token = (page.get("metadata") or {}).get("continue")

@@ -9,13 +9,14 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import aiohttp
 
 from channelbeat import __version__
 from channelbeat.cluster.access import Access
 from channelbeat.cluster.answers import asked, event, following, no
-from channelbeat.errors import ApiUnreachable, UsageError
+from channelbeat.errors import ApiRefused, ApiUnreachable, UsageError
 
 CONNECT: Final = 3.0  # seconds; within a call's own time
 WATCH: Final = 300  # seconds after which the server ends a watch, unless it is asked otherwise
@@ -25,6 +26,7 @@ AGENT: Final = f"channelbeat/{__version__}"  # what stands before the slash is w
 MERGE: Final = "application/merge-patch+json"
 APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 METADATA: Final = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+UPWARDS: Final = (".", "..")  # in a path they lead elsewhere
 
 
 class Api:
@@ -154,6 +156,8 @@ class Api:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The beginning of an answer that is a success, within `lasts` seconds."""
         question = asked(method, path)
+        if not set(unquote(path).split("/")).isdisjoint(UPWARDS):
+            raise ApiRefused(f"{question} is not asked: no object has a name like that", 404)
         data = json.dumps(body, separators=(",", ":")).encode() if body is not None else None
         headers = {"Accept": accept or "application/json", "Content-Type": content, "User-Agent": AGENT}
         try:
@@ -211,6 +215,13 @@ class Api:
             return False
         self.access = fresh
         return True
+
+
+def path_of(collection: str, name: str) -> str:
+    """That of an object, whatever somebody wrote for its name. ApiRefused with 404 where it leads elsewhere, and where no object can be called so."""
+    if not name or name in UPWARDS or "/" in name or "%" in name:  # the server splits a path after it has unquoted it
+        raise ApiRefused(f"nothing in {collection} can be called {name!r}", 404)
+    return f"{collection}/{quote(name, safe='')}"
 
 
 async def _said(response: aiohttp.ClientResponse, lasts: float) -> str:

@@ -2,7 +2,6 @@
 for its predecessor."""
 
 import logging
-from collections.abc import Callable, Collection
 from typing import Final
 
 from channelbeat.cluster import deployment, meddling
@@ -21,26 +20,18 @@ from channelbeat.cluster.sparing import spare
 from channelbeat.engine.ports import Leadership
 from channelbeat.engine.stopwatch import Stopwatch
 from channelbeat.errors import ApiError, ApiRefused
+from channelbeat.running.autoscaler import Autoscaler
 
 log: Final = logging.getLogger("channelbeat.workers")
 
 
 class Deeds:
-    """`busy`: the pods of a Deployment with work in hand."""
+    """`scaler`: who knows which pods have work in hand."""
 
-    def __init__(
-        self,
-        api: Api,
-        deployments: Deployments,
-        targets: ScaleTargets,
-        pods: Pods,
-        *,
-        leadership: Leadership,
-        watch: Stopwatch,
-        busy: Callable[[str], Collection[str]],
-    ) -> None:
+    def __init__(self, api: Api, deployments: Deployments, targets: ScaleTargets, pods: Pods, *, leadership: Leadership, watch: Stopwatch) -> None:
         self._api, self._deployments, self._targets, self._pods = api, deployments, targets, pods
-        self._leadership, self._watch, self._busy = leadership, watch, busy
+        self._leadership, self._watch = leadership, watch
+        self.scaler: Autoscaler | None = None
 
     async def do(self, job: Job, post: Post) -> None:
         """What its step says."""
@@ -84,6 +75,7 @@ class Deeds:
                 await self._targets.scale(job.crew, job.replicas)
             else:
                 await self._api.merge(f"{paths}/{name}/scale", {"spec": {"replicas": job.replicas}})
+            post.wrote(call, job.what, self._watch.now())
             self._deployments.ask_for(job.key)  # the answer does not have all of it
 
     def _refused(self, job: Job, post: Post, error: ApiRefused) -> None:
@@ -100,7 +92,8 @@ class Deeds:
     async def _spare(self, key: str, live: Live) -> None:
         """Idle pods go first. Without the right to look at them the controller chooses."""
         try:
-            await spare(self._api, key.partition("/")[0], await self._pods.of(live.body), self._busy(key))
+            pods = await self._pods.of(live.body)
+            await spare(self._api, key.partition("/")[0], pods, self.scaler.busy_pods(key) if self.scaler else ())
         except ApiRefused as error:
             log.warning("the pods of %s cannot be looked at before it is scaled in: %s", key, error)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
-from channelbeat.cluster.answers import TOO_MANY, following, key_of
-from channelbeat.cluster.api import Api
+from channelbeat.cluster.answers import TOO_MANY, following, is_one, key_of
+from channelbeat.cluster.api import Api, path_of
 from channelbeat.cluster.deployment import PATH
 from channelbeat.cluster.live import Live, live
 from channelbeat.cluster.pace import backoff
@@ -138,7 +138,8 @@ class Deployments:
             if not following(page):
                 break
         for key in asked:
-            self._asked_for.pop(key, None)
+            if key not in there and self._asked_for.pop(key, self) is None:
+                self._changed(key)
         for key, uid in before.items():
             if key not in there:
                 self._gone(key, uid)
@@ -179,13 +180,13 @@ class Deployments:
         namespace, _, name = key.partition("/")
         found: dict[str, Any] | None = None
         try:
-            found = await self._api.get(f"{PATH.format(namespace)}/{name}")
+            found = await self._api.get(path_of(PATH.format(namespace), name))
         except ApiError as error:
             if not isinstance(error, ApiRefused) or error.status != 404:
                 return
         if key not in self._asked_for:
             return  # it was told of meanwhile, which is newer
-        if found is not None:
+        if found is not None and is_one(found, "Deployment", key):
             self.keep(found)
         if self._asked_for.pop(key, self) is None:
             self._live.pop(key, None)

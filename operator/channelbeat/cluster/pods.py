@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.calls import Calls
+from channelbeat.cluster.live import Live
+from channelbeat.core.crews import Crew
 from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.pod_trouble import diagnose
@@ -66,7 +68,8 @@ class Pods:
         look, now = self._looks.get(key), self._watch.now()
         if live is None or not live["spec"].get("replicas", 1):
             self._forget(key)
-        elif look is None:
+            return
+        if look is None:
             if not well(live):
                 self._looks[key] = Look(live, worker, now)
         elif well(live) and look.trouble is None:
@@ -76,6 +79,13 @@ class Pods:
                 look.pause = PATIENCE
             look.live, look.worker, look.hasty = live, worker, True
         self._wake.set()
+
+    def heed(self, key: str, crew: Crew | None, live: Live | None) -> None:
+        """The same, as it is kept, and whose workers it has; None: nobody's any more."""
+        if crew is None or live is None:
+            self.seen(key, None)
+        elif live.rest:
+            self.seen(key, live.body, crew.members[0].schedule.spec.worker or NONE)
 
     def trouble(self, key: str) -> Finding | None:
         """Why its workers are not ready; None: they are, or are given time, or it is not known."""

@@ -48,6 +48,11 @@ class Post:
         self._retries: dict[Call, tuple[int, Ms]] = {}
         self._waits_since: Ms | None = None
 
+    def want(self, decision: Decision, starts: Starts) -> bool:
+        """Whether that is another number than before."""
+        before, self.decision, self.starts = self.decision, decision, starts
+        return before is None or before.desired != decision.desired
+
     def failed(self, call: Call, now: Ms) -> None:
         failures, _ = self._retries.get(call, (0, 0))
         self._retries[call] = failures + 1, now + round(backoff(failures, SECOND, LONGEST) * random.uniform(0.5, 1.0))
@@ -60,7 +65,7 @@ class Post:
         self._retries.pop(call, None)
 
     def wrote(self, call: Call, what: str, now: Ms) -> None:
-        """`what`: for whom it was made; the hash and number of what was applied."""
+        """`what`: for whom it was made; the hash and number of what was applied, or the number alone."""
         before, at, undone = self._written.get(call, NEVER)
         self._written[call] = what, now, undone + 1 if what == before and now - at < QUIET else 0
 

@@ -4,6 +4,7 @@ A schedule whose spec became unreadable, or that may not run here any more, keep
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import is_
 from typing import NamedTuple
 
 from channelbeat.cluster.register import Seen
@@ -29,7 +30,7 @@ class _Plan(NamedTuple):
 
 
 class Staffing:
-    """`changed` is called when there may be other crews; they are not made out before somebody asks for `crews`."""
+    """`changed` is called when there may be other crews, or others `scaled` or `left_over`; crews are not made out before somebody asks for them."""
 
     def __init__(self) -> None:
         self.changed: Callable[[], object] = lambda: None
@@ -44,14 +45,12 @@ class Staffing:
     def seen(self, seen: Seen) -> None:
         if seen.schedule is None or not seen.runs:
             if seen.key not in self._members:
-                self._unread[seen.key] = _target(seen.schedule) if seen.schedule is not None else ""
+                self._note(self._unread, seen.key, _target(seen.schedule) if seen.schedule is not None else "")
             return
         known, schedule = self._members.get(seen.key), seen.schedule
-        self._unread.pop(seen.key, None)
-        self._without.pop(seen.key, None)
         worker = schedule.spec.worker
-        if worker is None or worker.scale_target_ref is not None:
-            self._without[seen.key] = seen.uid
+        self._note(self._unread, seen.key, None)
+        self._note(self._without, seen.key, seen.uid if worker is None or worker.scale_target_ref is not None else None)
         if known is not None and known.uid == seen.uid and known.schedule is schedule:
             return
         self._drop(seen.key)
@@ -63,17 +62,18 @@ class Staffing:
             self._outdate()
 
     def gone(self, key: str) -> None:
-        self._without.pop(key, None)
-        self._unread.pop(key, None)
+        self._note(self._without, key, None)
+        self._note(self._unread, key, None)
         self._drop(key)
 
     def crews(self) -> Sequence[Crew]:
-        """As they are now; the same objects while nothing changed."""
+        """As they are now. One is the same object while nothing of it changed, and another if that was taken back, too: of what it names we may have
+        forgotten some meanwhile."""
         if self._outdated:
             self._outdated = False
             found, refused = crews(self._members.values())
             before = self._plan.crews
-            kept = {crew.key: before[crew.key] if before.get(crew.key) == crew else crew for crew in found}
+            kept = {crew.key: known if (known := before.get(crew.key)) is not None and _untouched(known, crew) else crew for crew in found}
             self._plan = _Plan(kept, {one.schedule.key: crew for crew in kept.values() for one in crew.members}, refused, list(kept.values()))
         return self._plan.all
 
@@ -82,7 +82,7 @@ class Staffing:
 
     def current(self, crew: Crew) -> bool:
         """Whether its schedules are still as they were when crews were last made out: what is gone is to have no Deployment again."""
-        return all(self._members.get(one.schedule.key) == one for one in crew.members)
+        return all(self._members.get(one.schedule.key) is one for one in crew.members)
 
     def crew_of(self, schedule: str) -> Crew | None:
         return self._plan.of.get(schedule)
@@ -117,6 +117,16 @@ class Staffing:
         one = self._members.get(schedule) if schedule in self._plan.refused else None
         return owner in (self._without.get(schedule), one and one.uid)
 
+    def _note(self, those: dict[str, str], key: str, value: str | None) -> None:
+        """None: it is none of those. Schedules are seen again and again, and mostly nothing is another."""
+        if those.get(key) == value:
+            return
+        if value is None:
+            del those[key]
+        else:
+            those[key] = value
+        self.changed()
+
     def _drop(self, key: str) -> None:
         one = self._members.pop(key, None)
         if one is None:
@@ -148,6 +158,10 @@ def source_of(crew: Crew) -> str:
     schedule = crew.members[0].schedule
     copied = None if crew.shared or schedule.spec.worker is None else schedule.spec.worker.template_from
     return f"{schedule.namespace}/{copied.name}" if copied else ""
+
+
+def _untouched(known: Crew, crew: Crew) -> bool:
+    return known.shared == crew.shared and len(known.members) == len(crew.members) and all(map(is_, known.members, crew.members))
 
 
 def _names(schedule: BeatSchedule) -> list[str]:

@@ -25,7 +25,6 @@ from channelbeat.core.crews import Crew
 from channelbeat.core.finding import Finding
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.scaling import Decision
-from channelbeat.core.schedule import Worker
 from channelbeat.core.warming import Starts
 from channelbeat.core.workers import Workers
 from channelbeat.engine.ports import Clock, Leadership, Observed
@@ -65,15 +64,7 @@ class Workloads:
         self._calls = Calls(CALLS, self._watch, ended=self._wake.set)
         self._deployments = Deployments(api, namespaces=namespaces, part=staffing.part, changed=self._seen)
         self._pods = Pods(api, clock, leading=leadership.valid, changed=lambda key: self._standings.look(key))
-        self._deeds = Deeds(
-            api,
-            self._deployments,
-            targets,
-            self._pods,
-            leadership=leadership,
-            watch=self._watch,
-            busy=lambda key: self._scaler.busy_pods(key) if self._scaler else (),
-        )
+        self._deeds = Deeds(api, self._deployments, targets, self._pods, leadership=leadership, watch=self._watch)
         self._posts: dict[str, Post] = {}
         self._judge = Judge(staffing, self._deployments, create=create)
         self._standings = Standings(staffing, self._deployments, self._pods, self._posts, create=create, changed=changed)
@@ -98,9 +89,7 @@ class Workloads:
         return Observed(live.replicas, live.ready) if live is not None and ours else Observed(0, 0)
 
     def want(self, crew: Crew, decision: Decision, starts: Starts) -> None:
-        post = self._posts.setdefault(crew.key, Post())
-        before, post.decision, post.starts = post.decision, decision, starts
-        if before is None or before.desired != decision.desired:
+        if self._posts.setdefault(crew.key, Post()).want(decision, starts):
             self._turn(crew.key)
         self._standings.look(crew.key)
 
@@ -110,7 +99,7 @@ class Workloads:
 
     def heed(self, scaler: Autoscaler) -> None:
         """It decides, and remembers what earlier leaders had learned."""
-        self._scaler = self._standings.scaler = scaler
+        self._scaler = self._standings.scaler = self._deeds.scaler = scaler
 
     def wake(self) -> None:
         """The leadership may have changed."""
@@ -156,10 +145,13 @@ class Workloads:
         if self._releases and now >= self._release_at and self._calls.room() >= 1:
             self._releases, self._release_at = False, now + SECOND
             self._calls.begin(self._release())
-        for number, (_, key) in enumerate(self._turns.take(now, max(self._calls.room(), 0))):
+        taken = [key for _, key in self._turns.take(now, max(self._calls.room(), 0))]
+        for number, key in enumerate(taken):
             if number % YIELDS == YIELDS - 1:
                 await asyncio.sleep(0)
             if not self._leadership.valid():
+                for left in taken[number:]:  # if it is valid again in a moment, that was no end of the term
+                    self._turn(left, now)
                 return
             post = self._posts.setdefault(key, Post())
             try:
@@ -172,11 +164,14 @@ class Workloads:
     def _look(self, key: str, post: Post, now: Ms) -> None:
         if post.busy:
             return  # it has its turn again at the end of that
+        if self._take_in_at is not None and self._staffing.crew(key) is not self._crews.get(key):
+            self._turn(key, self._take_in_at)  # what it names was not asked for yet
+            return
         job, again = self._judge.job(key, post, now)
         if again is not None:
             self._turn(key, again)
         if job is None:
-            if self._staffing.crew(key) is None:
+            if self._staffing.crew(key) is None and self._deployments.known(key):  # else what was tried counts
                 del self._posts[key]
         elif job.step.call is None:
             post.trouble = job.step.trouble
@@ -210,8 +205,11 @@ class Workloads:
         self._take_in_at = None
         before, self._crews = self._crews, {crew.key: crew for crew in self._staffing.crews()}
         self._deployments.need(self._staffing.named(), self._crews)
-        for key in before.keys() | self._crews.keys() | self._posts.keys():  # one may have come, been wanted and gone since we last looked
+        others = [(key, live.owner) for key in {*self._deployments.keys()} - self._crews.keys() if (live := self._deployments.get(key))]
+        left = {key for key, owner in others if self._staffing.left_over(key, owner)}  # an earlier operator may have made it
+        for key in before.keys() | self._crews.keys() | self._posts.keys() | left:  # one may have come, been wanted and gone since we last looked
             if key not in self._crews or before.get(key) is not self._crews[key]:
+                self._pods.heed(key, self._crews.get(key), self._deployments.get(key))
                 self._turn(key)
                 self._standings.look(key)
         self._standings.look_at_refused()
@@ -223,13 +221,12 @@ class Workloads:
             for each in {*self._crews, *self._deployments.keys()}:
                 self._seen(each)
             return
-        live = self._deployments.get(key)
-        crew = self._crews.get(key)
-        if crew is not None and (live is None or live.rest):
-            self._pods.seen(key, live.body if live else None, crew.members[0].schedule.spec.worker or Worker())
-            if live and self._scaler and not crew.shared and not (self._leads and self._scaler.starts(key)) and (learned := starts(live.body)):
+        crew, live = self._crews.get(key), self._deployments.get(key)
+        self._pods.heed(key, crew, live)
+        if crew is not None and live is not None and live.rest:
+            if self._scaler and not crew.shared and not (self._leads and self._scaler.starts(key)) and (learned := starts(live.body)):
                 self._scaler.remember(key, learned)
-            if live is not None and (post := self._posts.get(key)) is not None:
+            if (post := self._posts.get(key)) is not None:
                 look_at_number(crew, live, post, self._watch.now())
         for one in (key, *(copy.key for copy in self._staffing.copies(key))):
             self._turn(one)

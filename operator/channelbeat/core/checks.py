@@ -178,6 +178,11 @@ def _quote(value: object) -> str:
 
 
 NAME: Final = text(63, "[a-z0-9]([-a-z0-9]*[a-z0-9])?", "must be lower case letters, digits and '-', and must start and end with a letter or digit")
+OBJECT_NAME: Final = text(
+    253,
+    "[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+    "must be the name of a Deployment: lower case letters, digits, '-' and '.', with a letter or digit at both ends and on both sides of each '.'",
+)
 CHANNEL: Final = text(
     99, "[A-Za-z0-9_.-]+", "may contain letters, digits, '-', '_' and '.' only ('!' marks a channel of one process, which cannot be scheduled to)"
 )

@@ -41,7 +41,7 @@ Payload = Annotated[Mapping[str, Any], Check(payload.message, {"type": "object",
 Fields = Annotated[Mapping[str, Any], Check(payload.fields, {"type": "object", "maxProperties": 64})]
 Open = Annotated[Mapping[str, Any], Check(payload.anything, {"type": "object"})]
 Variable = Annotated[Mapping[str, Any], Check(payload.variable, {"type": "object", "required": ["name"]})]
-ObjectName = Annotated[str, text(253)]
+ObjectName = Annotated[str, checks.OBJECT_NAME]
 
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -110,7 +110,7 @@ class TemplateFrom:
     """The Deployment whose pod template is copied; the first container, unless one is named."""
 
     name: ObjectName
-    container: Annotated[str, text(63)] | None = None
+    container: Name | None = None
 
 
 @value
