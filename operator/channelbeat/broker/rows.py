@@ -59,7 +59,8 @@ class Rows:
         """As the layer serializes it, but what stands in front so that no two are alike is not random: it comes of the run. Sent again, it is the same
         member of its channel. For a Redis that crashed while it wrote a batch to its append-only file keeps a part of that, which its next start
         leaves out and the one after it brings back (valkey-io/valkey#4342), when all of it was sent again long ago."""
-        length, body = self._layer._serializer.random_prefix_length, self._layer.serialize(message)
+        length: int = self._layer._serializer.random_prefix_length
+        body: bytes = self._layer.serialize(message)
         return hashlib.shake_128(run.encode()).digest(length) + body[length:]
 
     def _channel(self, name: str) -> int:
