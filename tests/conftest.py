@@ -3,7 +3,14 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.asyncio import Redis
 
+from support import repeats
 from support.redis import RedisServer, running
+
+
+@pytest.fixture(autouse=True, scope="session")
+def messages_differ() -> Iterator[None]:
+    with repeats.that_show():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import pytest
@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from channelbeat.core.instants import SECOND
 from channelbeat.core.outcomes import Sign
+from support import repeats
 from support.redis import RedisServer
 from support.rig import Rig, schedule
 from support.times import NOON
@@ -42,6 +43,13 @@ async def end(server: RedisServer, how: signal.Signals) -> None:
     """While the engine goes on."""
     os.kill(server.pid, how)
     await eventually(lambda: not server.alive())
+
+
+@pytest.fixture(autouse=True)
+def as_sent() -> Iterator[None]:
+    """Messages are as in production: Redis brings some back."""
+    with repeats.that_replace():
+        yield
 
 
 def due_by_now(rig: Rig) -> int:

@@ -61,7 +61,7 @@ class Rows:
         leaves out and the one after it brings back (valkey-io/valkey#4342), when all of it was sent again long ago."""
         length: int = self._layer._serializer.random_prefix_length
         body: bytes = self._layer.serialize(message)
-        return hashlib.shake_128(run.encode()).digest(length) + body[length:]
+        return front(run, length) + body[length:]
 
     def _channel(self, name: str) -> int:
         return self.channels.setdefault(name, len(self.channels) + 1)
@@ -92,6 +92,11 @@ class Rows:
     @staticmethod
     def _extra(item: Item, value: str) -> Any:
         return int(value) if type(item) is Adopt else fence(value)
+
+
+def front(run: str, length: int) -> bytes:
+    """What stands in front of a run's message."""
+    return hashlib.shake_128(run.encode()).digest(length)
 
 
 def fence(text: str) -> Fence | None:
