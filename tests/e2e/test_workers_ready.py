@@ -42,7 +42,14 @@ class Scene:
         self.node, self.store = node, store
 
     def make(self, *troubles: Trouble) -> None:
-        self._kubectl("create", [one for trouble in troubles for one in trouble.objects(self.store.url)])
+        made = {trouble.name: trouble.objects(self.store.url) for trouble in troubles}
+        self._kubectl("create", [one for *around, _ in made.values() for one in around])
+        others = {f"{trouble.name}/{one['metadata']['name']}-worker" for trouble in troubles for one in trouble.around if one["kind"] == "BeatSchedule"}
+        until(lambda: others <= self._deployments(), LONG, what=f"{', '.join(others)} to be there", every=LOOK)
+        self._kubectl("create", [schedule for *_, schedule in made.values()])
+
+    def _deployments(self) -> set[str]:
+        return {f"{one['metadata']['namespace']}/{one['metadata']['name']}" for one in self.node.api.get("/apis/apps/v1/deployments")["items"]}
 
     def cure(self, *troubles: Trouble) -> None:
         for trouble in troubles:
