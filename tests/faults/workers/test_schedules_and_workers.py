@@ -70,8 +70,7 @@ def led(redis_server: RedisServer, redis: Redis) -> Callable[..., Any]:
 async def test_an_event_is_paused_after_so_many_dead_runs_and_resumed(fleet: Fleet, led: Callable[..., Any]) -> None:
     fleet.worker("c", application="failing.application")
     async with led(event={**BEAT, "retry": ONCE}, pauseAfterFailures=3) as leader:
-        await eventually(lambda: leader.paused() >= 3)
-        assert leader.journal.signs().count(Sign.PAUSED) == 1
+        await eventually(lambda: leader.paused() >= 3 and Sign.PAUSED in leader.journal.signs())
         stats = await leader.stats()
         assert (stats.dead >= 3, stats.ok, stats.paused is not None) == (True, 0, True)
         await eventually(lambda: leader.at_rest())
@@ -79,6 +78,7 @@ async def test_an_event_is_paused_after_so_many_dead_runs_and_resumed(fleet: Fle
         resting = leader.paused()
         await eventually(lambda: leader.paused() > resting + 2)
         assert fleet.diary.count("begin") == began
+        assert leader.journal.signs().count(Sign.PAUSED) == 1
         (fleet.diary.path.parent / "mended").touch()
         assert await leader.engine.resume("default/t", "e")
         await eventually(lambda: leader.ended().count(State.SUCCEEDED) >= 3)
