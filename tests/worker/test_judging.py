@@ -29,7 +29,7 @@ class Case(NamedTuple):
     over: int = 0
     stuck: int = 0
     ends: str = ""
-    deadline: Ms | None = None
+    up_at: Ms | None = None
     stuck_since: Ms | None = None
 
 
@@ -47,18 +47,18 @@ CASES = {
         [run(over=TIMEOUT), run(ended=True)], TIMEOUT + GRACE, stuck=1, ends="nothing else is under way"
     ),
     "the others have had their time": Case([run(over=TIMEOUT), plain()], 20_000 + DRAIN, stuck=1, stuck_since=20_000, ends="the time for the rest is up"),
-    "stopping, within the time": Case([plain()], 9_999, deadline=10_000),
-    "stopping, the last moment": Case([plain()], 10_000 + LAST - 1, deadline=10_000),
-    "stopping, and it does not end": Case([plain()], 10_000 + LAST, deadline=10_000, ends="the time to finish is up"),
-    "stopping, and it is not settled": Case([run(ended=True)], 10_000 + LAST, deadline=10_000, ends="the time to finish is up"),
-    "stopping, nothing is under way": Case([], 10_000 + LAST, deadline=10_000),
-    "stopping, nothing is under way, for long": Case([], 10_000 + LAST + TAIL, deadline=10_000, ends="does not end"),
+    "stopping, within the time": Case([plain()], 9_999, up_at=10_000),
+    "stopping, the last moment": Case([plain()], 10_000 + LAST - 1, up_at=10_000),
+    "stopping, and it does not end": Case([plain()], 10_000 + LAST, up_at=10_000, ends="the time to finish is up"),
+    "stopping, and it is not settled": Case([run(ended=True)], 10_000 + LAST, up_at=10_000, ends="the time to finish is up"),
+    "stopping, nothing is under way": Case([], 10_000 + LAST, up_at=10_000),
+    "stopping, nothing is under way, for long": Case([], 10_000 + LAST + TAIL, up_at=10_000, ends="does not end"),
 }
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_judged(case: Case) -> None:
-    found = judge(case.attempts, now=case.now, grace=GRACE, drain=DRAIN, deadline=case.deadline, stuck_since=case.stuck_since)
+    found = judge(case.attempts, now=case.now, grace=GRACE, drain=DRAIN, up_at=case.up_at, stuck_since=case.stuck_since)
     assert (len(found.over), len(found.stuck)) == (case.over, case.stuck)
     assert case.ends in found.ends
     assert bool(found.ends) == bool(case.ends)

@@ -69,7 +69,8 @@ class Keeper:
         self._asked: Ms = 0
         self._told_busy = False
         self._stuck_since: Ms | None = None
-        self._drained = self._silent = False
+        self._up_at: Ms | None = None
+        self._silent = False
 
     def start(self) -> None:
         self._thread.start()
@@ -92,18 +93,19 @@ class Keeper:
         if now() >= self._renew_at or (bool(self._desk.attempts) is not self._told_busy and now() >= self._asked + AGAIN):
             self._renew()
         attempts = dict(self._desk.attempts)
-        verdict = judge(attempts.values(), now=now(), grace=self._grace, drain=self._drain, deadline=self._desk.deadline, stuck_since=self._stuck_since)
+        up = self._up_at is None and self._desk.deadline is not None and now() >= self._desk.deadline
+        if up:
+            self._up_at = now()
+        verdict = judge(attempts.values(), now=now(), grace=self._grace, drain=self._drain, up_at=self._up_at, stuck_since=self._stuck_since)
         for slot, attempt in attempts.items():
             if attempt in verdict.over:
                 attempt.over = now()
                 self._ask(slot, attempt, "timeout")
+            elif up:
+                self._ask(slot, attempt, "back")
         self._mind_stuck(verdict)
         if verdict.ends:
             self._end_process(verdict)
-        if self._desk.deadline is not None and now() >= self._desk.deadline and not self._drained:
-            self._drained = True
-            for slot, attempt in attempts.items():
-                self._ask(slot, attempt, "back")
 
     def _beat(self) -> None:
         try:
