@@ -127,8 +127,10 @@ def test_several_schedules_and_what_stands_still(wanted: Target, desired: int, r
 @pytest.mark.parametrize(
     ("wanted", "desired", "reason"),
     [
-        pytest.param(target(stock=True, replicas=2, a=Load(5_000, 0)), 0, "Zero", id="what waits says nothing: they have fetched the rest"),
-        pytest.param(target(stock=True, replicas=2, a=Load(None, None)), 0, "Zero", id="so it is of no account that nobody can tell"),
+        pytest.param(target(stock=True, replicas=2, a=Load(5_000, 0)), 1, "Load", id="what waits says nothing of how many: they have fetched the rest"),
+        pytest.param(target(stock=True, replicas=1, a=Load(1, 0)), 1, "Load", id="one that has fetched nothing yet stays: it may still start"),
+        pytest.param(target(stock=True, replicas=1, a=Load(0, 0)), 0, "Zero", id="when it has fetched that, nothing waits"),
+        pytest.param(target(stock=True, replicas=2, a=Load(None, None)), 2, "UnknownLoad", id="nobody can tell: nobody goes"),
         pytest.param(target(party(share=2.5), stock=True), 3, "Forecast", id="the forecast counts"),
         pytest.param(target(party(min_replicas=2), stock=True), 2, "Floor", id="the floor counts"),
         pytest.param(target(party(soon=True), stock=True, replicas=2), 1, "KeptWarm", id="the last one stays"),

@@ -56,8 +56,8 @@ class Party:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A Deployment. `replicas`: how many it should have now, by its own spec; `concurrency`: what one worker handles at a time; `at_work`: workers
-    that have something in hand. `stock`: its workers are Channels' own, which fetch all there is: what waits cannot be seen, and only forecasts and
-    floors count."""
+    that have something in hand. `stock`: its workers are Channels' own, which fetch all there is: how much waits cannot be seen, and only forecasts,
+    floors and whether there is one to fetch it count."""
 
     replicas: int
     parties: Sequence[Party]
@@ -162,9 +162,10 @@ def _work(target: Target, parties: Sequence[Party]) -> _Work:
 
 
 def _stock_work(target: Target, parties: Sequence[Party]) -> _Work:
-    """While there are no workers, nobody has fetched what waits: it is seen, and calls for the first of them."""
-    waiting = sum(target.loads.get(place, UNKNOWN).backlog or 0 for place in _rules(parties)) if target.replicas == 0 else 0
-    return _Work(0.0, waiting > 0, True, 0, f"{waiting:,} waiting")
+    """What is seen to wait has been fetched by nobody: it calls for one who does, and for as long as that one takes to start."""
+    backlogs = [target.loads.get(place, UNKNOWN).backlog for place in _rules(parties)]
+    waiting = sum(backlog or 0 for backlog in backlogs)
+    return _Work(0.0, waiting > 0, None not in backlogs, 0, f"{waiting:,} waiting")
 
 
 def _rules(parties: Iterable[Party]) -> dict[Place, tuple[Ms, int]]:
