@@ -1,9 +1,10 @@
 """Lets workers start once their project was found able to hear us: as soon as their layer is led, each layer for itself."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import ProjectError
@@ -13,6 +14,8 @@ from channelbeat.local.workers import Job, Place
 
 Group: TypeAlias = tuple[str, tuple[str, ...], tuple[tuple[str, str], ...], bool]
 Leading: TypeAlias = Callable[[str], Awaitable[str]]
+
+SLOW: Final = 5.0  # seconds that a project may take to load before people wonder what is going on
 
 
 class Staff:
@@ -60,7 +63,8 @@ class Staff:
         layer = self._layers[jobs[0].place.layer]
         try:
             generation = await self._leading(layer.name)
-            verdict = await project.check(self._app, jobs, layer, generation=generation)
+            with self._telling_if_slow(jobs):
+                verdict = await project.check(self._app, jobs, layer, generation=generation)
             faults: tuple[str, ...] = verdict.faults
             for warning in verdict.warnings:
                 self._say(warning)
@@ -73,10 +77,17 @@ class Staff:
         self._served |= not faults
         if faults and not self._checks and not self._served:
             raise ProjectError("\n".join((*faults, "Mend it and start again, or run without workers: --no-workers")))
-        channels = dict.fromkeys(str(Place(layer.name, channel)) for job in jobs for channel in job.channels)
         for fault in faults:
-            self._say(f"no workers for {', '.join(channels)}: {fault}")
+            self._say(f"no workers for {_channels(jobs)}: {fault}")
         self._start()
+
+    @contextmanager
+    def _telling_if_slow(self, jobs: Sequence[Job]) -> Iterator[None]:
+        told = asyncio.get_running_loop().call_later(SLOW, self._say, f"no workers for {_channels(jobs)} yet: the project in {self._app} is being loaded")
+        try:
+            yield
+        finally:
+            told.cancel()
 
     def _checked(self, check: "asyncio.Task[None]") -> None:
         if not check.cancelled() and (error := check.exception()) and not self._hopeless.done():
@@ -84,3 +95,7 @@ class Staff:
 
     def _start(self) -> None:
         self._workers.run({place: job for place, job in self._jobs.items() if self.may_start(job)})
+
+
+def _channels(jobs: Sequence[Job]) -> str:
+    return ", ".join(dict.fromkeys(str(Place(job.place.layer, channel)) for job in jobs for channel in job.channels))
