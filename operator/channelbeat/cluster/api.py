@@ -172,7 +172,7 @@ class Api:
                 raise no(question, response.status, await _said(response, lasts))
             yield response
         finally:
-            response.release() if response.content.is_eof() else response.close()
+            response.release() if response.content.is_eof() else _drop(response)
 
     async def _request(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], query: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Asks; once more with fresh credentials, if there are any, when ours or the server's are not taken."""
@@ -185,7 +185,7 @@ class Api:
         else:
             if response.status != 401 or not await self._renewed(access):
                 return response
-            response.close()
+            _drop(response)
         return await self._once(method, path, data, headers, query)
 
     async def _once(self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], query: Mapping[str, str]) -> aiohttp.ClientResponse:
@@ -222,6 +222,13 @@ def path_of(collection: str, name: str) -> str:
     if not name or name in UPWARDS or "/" in name or "%" in name:  # the server splits a path after it has unquoted it
         raise ApiRefused(f"nothing in {collection} can be called {name!r}", 404)
     return f"{collection}/{quote(name, safe='')}"
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """With its connection, at once: a farewell is one more answer to wait for, and who ends while a server hangs would leave it open."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def _said(response: aiohttp.ClientResponse, lasts: float) -> str:
