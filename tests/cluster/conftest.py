@@ -100,8 +100,9 @@ def install(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
 
 @pytest.fixture
 def us(install: Callable[..., Installation], kube: ControlPlane, own_redis: RedisServer, namespace: str) -> Installation:
-    """One without replicas as yet, for the schedules of `beats`."""
-    return install(kube, own_redis.url, namespace)
+    """One without replicas as yet, for the schedules of `beats`. Its Lease lasts as long as it does for users: on a busy machine a replica may stand still
+    for a second, and is not to lose it over that."""
+    return install(kube, own_redis.url, namespace, timing="3s/1s")
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_what_a_deleted_schedule_owned_is_collected(controllers: ControlPlane, n
     reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], "name": "a", "uid": owner["metadata"]["uid"]}
     api.create(maps, {"metadata": {"name": "owned", "ownerReferences": [reference]}})
     api.delete(f"{BEATS.format(namespace)}/a")
-    until(lambda: "owned" not in [one["metadata"]["name"] for one in api.get(maps)["items"]], 30, what="collected")
+    until(lambda: "owned" not in [one["metadata"]["name"] for one in api.get(maps)["items"]], 60, what="collected")
 
 
 @pytest.mark.chaos

@@ -22,6 +22,8 @@ from support.waiting import eventually
 NEITHER: Final = Part(whole=False, template=False)
 WHOLE: Final = Part(whole=True, template=False)
 COPIED: Final = Part(whole=False, template=True)
+LONG: Final = 60.0
+"""Seconds. An API server that comes back slowly is asked ever more rarely: about as long again as it was away."""
 
 
 def body(name: str, image: str = "a:1", **labels: str) -> dict[str, Any]:
@@ -224,7 +226,7 @@ async def test_the_number_and_status_of_a_copied_one_are_no_change(seer: Seer) -
         seer.kube.api.patch(f"{seer.path}/web/status", {"status": {"replicas": 5}})
         seer.put("last")
         await eventually(lambda: seer.replicas("last") == 1)
-        assert seer.changes[before:] == [seer.key("last")]
+        assert {*seer.changes[before:]} == {seer.key("last")}  # more than once, if its controller was quick
 
 
 async def test_an_answer_is_not_followed_by_what_was_before(seer: Seer) -> None:
@@ -250,11 +252,11 @@ async def test_an_api_server_that_was_away(own_kube: ControlPlane) -> None:
         own_kube.server.kill()
         await asyncio.to_thread(own_kube.restart)
         seer.scale("a", 2)
-        await eventually(lambda: seer.replicas("a") == 2, 20)
+        await eventually(lambda: seer.replicas("a") == 2, LONG)
         own_kube.server.freeze()
         own_kube.server.thaw()
         seer.scale("a", 3)
-        await eventually(lambda: seer.replicas("a") == 3, 20)
+        await eventually(lambda: seer.replicas("a") == 3, LONG)
 
 
 async def test_a_deletion_that_no_watch_tells(own_kube: ControlPlane) -> None:
@@ -276,7 +278,7 @@ async def test_a_deletion_that_no_watch_tells(own_kube: ControlPlane) -> None:
             assert seer.replicas("a") == 1, "what is known holds"
             assert seer.found.known(seer.key("a"))
             await asyncio.to_thread(cable.mend)
-            await eventually(lambda: (seer.replicas("a"), seer.replicas("b"), seer.replicas("c")) == (None, 4, 1), 20)
+            await eventually(lambda: (seer.replicas("a"), seer.replicas("b"), seer.replicas("c")) == (None, 4, 1), LONG)
 
 
 async def test_without_the_right_to_list_them(kube: ControlPlane, namespace: str, caplog: pytest.LogCaptureFixture) -> None:

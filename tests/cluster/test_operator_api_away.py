@@ -15,7 +15,7 @@ from support.waiting import until
 pytestmark = pytest.mark.chaos
 
 EVERY = 100
-LEASE = 1_500
+LEASE = 3_000
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,15 @@ from support import arrivals
 from support.arrivals import CLEAN, Channel, audit, now
 from support.beats import Beats
 from support.cluster import ControlPlane
-from support.operators import Installation
+from support.operators import LONG, Installation
 from support.redis import RedisServer
 from support.waiting import until
 
 pytestmark = pytest.mark.chaos
 
 EVERY = 100
+ALL = {"every": "100ms", "missed": {"policy": "All"}}
+"""How long Redis is away is a matter of the machine, too."""
 
 
 def with_password(url: str, password: str) -> str:
@@ -36,7 +38,7 @@ def test_a_password_is_rotated(us: Installation, beats: Beats, own_redis: RedisS
         admin.execute_command("ACL", "SETUSER", "default", "resetpass", f">{one}")
         admin.execute_command("AUTH", one)
         us.use_layers({"default": with_password(own_redis.url, one)})
-        event = beats.put({"every": "100ms"})
+        event = beats.put(ALL)
         operator = us.replica()
         with arrivals.channel(with_password(own_redis.url, one)) as channel:
             since = channel.flows([event])
@@ -90,13 +92,14 @@ def test_a_faulty_layers_file_is_told_and_the_old_layers_stay(us: Installation, 
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 def test_a_short_outage_of_redis_writes_to_no_object(us: Installation, beats: Beats, own_redis: RedisServer, how: str) -> None:
-    events = [beats.put({"every": "100ms"}, name=f"t{number}") for number in range(10)]
+    events = [beats.put(ALL, name=f"t{number}") for number in range(10)]
     one = us.replica()
     us.leader()
     with arrivals.channel(own_redis.url) as channel:
         since = channel.flows(events)
         for number in range(10):
             beats.becomes("Ready=True", f"t{number}")
+            until(lambda name=f"t{number}": beats.status(name).get("lastScheduleTime"), 20, what="that it fires")  # type: ignore[misc]
     versions = {number: beats.get(f"t{number}")["metadata"]["resourceVersion"] for number in range(10)}
     (own_redis.kill if how == "killed" else own_redis.freeze)()
     one.hears("layer 'default'", 2)  # the first was that it leads
@@ -126,7 +129,7 @@ def test_a_layer_that_hangs_does_not_hold_up_the_hand_over_of_others(
     beats.becomes("Ready=True")
     own_redis.freeze()
     try:
-        until(lambda: not leader.metric("channelbeat_layer_up", layer="bad"), what="the layer to be missed")
+        until(lambda: not leader.metric("channelbeat_layer_up", layer="bad"), LONG, what="the layer to be missed")
         with ThreadPoolExecutor() as pool:
             ending = pool.submit(leader.stop, 30)
             us.leader(leader)

@@ -14,7 +14,7 @@ from support.waiting import until
 pytestmark = pytest.mark.chaos
 
 EVERY = 100
-LEASE = 1_500
+LEASE = 3_000
 RULES: list[dict[str, Any]] = [
     {"apiGroups": ["channelbeat.dev"], "resources": ["beatschedules"], "verbs": ["get", "list", "watch"]},
     {"apiGroups": ["channelbeat.dev"], "resources": ["beatschedules/status"], "verbs": ["patch"]},
@@ -50,7 +50,7 @@ def test_rights_are_taken_away_while_it_runs(
 ) -> None:
     account = Account(kube, namespace)
     account.grant()
-    us = install(kube, own_redis.url, namespace, kubeconfig=account.kubeconfig)
+    us = install(kube, own_redis.url, namespace, kubeconfig=account.kubeconfig, timing="3s/1s")
     events = [beats.put({"every": "100ms"}, name=name) for name in ("one", "two")]
     one, two = us.pair()
     us.leader()

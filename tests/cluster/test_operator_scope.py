@@ -7,8 +7,9 @@ import pytest
 from support.arrivals import Channel, now
 from support.beats import Beats
 from support.cluster import ControlPlane
-from support.operators import Installation
+from support.operators import LONG, Installation
 from support.redis import RedisServer
+from support.waiting import until
 
 SECOND = 1_000
 
@@ -54,8 +55,7 @@ def test_labels_decide(us: Installation, beats: Beats, channel: Channel) -> None
     beats.label("b", team="b")
     channel.flows([b])
     beats.label("b", legacy="true")
-    edited = now()
-    channel.reaches(edited + SECOND // 2, [a])
+    until(lambda: names(channel, a) == {a}, LONG, what="b to stop")
     assert names(channel, a) == {a}
     assert beats.status("c") == {}, c
 

@@ -17,7 +17,7 @@ from support.arrivals import Channel, now
 from support.beats import Beats
 from support.cluster import ControlPlane
 from support.cluster_api import Refused
-from support.operators import LONG, Installation
+from support.operators import LONG, LOOK, Installation
 from support.redis import RedisServer
 from support.runworker import Shop, opened
 from support.tree import ROOT
@@ -41,14 +41,15 @@ def handled(shop: Shop) -> list[str]:
 
 def test_a_real_worker_handles_each_due_time_once(us: Installation, beats: Beats, channel: Channel, shop: Shop) -> None:
     shop.manage(TAKE)
-    us.replica()
+    one = us.replica()
     beats.put({"every": "200ms", "type": "take"}, name="plain", channel=TAKE)
     beats.put({"every": "200ms", "type": "take"}, name="kept", channel=TAKE, delivery="AtLeastOnce")
     control = beats.put({"every": "100ms"}, name="control")
     for name in ("plain", "kept"):
         until(lambda name=name: len([run for run in handled(shop) if f"/{name}/" in run]) >= 10, LONG, what=f"ten runs of {name}")  # type: ignore[misc]
         beats.delete(name)
-    until(lambda: not shop.waiting(TAKE), what="all plain messages taken")
+    until(lambda: one.metric("channelbeat_schedules") == 1, LONG, what="both of them gone for the operator, too", every=LOOK)
+    until(lambda: not shop.waiting(TAKE), LONG, what="all plain messages taken")
     deleted = now()
     channel.reaches(deleted + 1_000, [control])
     runs = handled(shop)
@@ -68,7 +69,7 @@ def test_a_paused_event_is_resumed_by_an_annotation(us: Installation, beats: Bea
     print(paused)
     assert "resume.channelbeat.dev/e" in paused
     assert beats.row("t")["Ready"] == "False"
-    assert "boom" in beats.event("t")["lastFailure"]["message"]
+    until(lambda: "boom" in beats.event("t").get("lastFailure", {}).get("message", ""), LONG, what="what it failed with")
     worker.kill()
     beats.resume(now(), "t")
     queue = "channelbeat:asgi:queue:sync-fail"

@@ -21,6 +21,8 @@ from support.clock import ManualClock
 from support.cluster import ControlPlane
 from support.waiting import eventually, until
 
+LONG: Final = 40.0
+"""Seconds, for controllers on a busy machine."""
 NOW: Final[Ms] = SystemClock().now()
 WORKER: Final = Worker(template_from=TemplateFrom(name="shop-web"))
 WORDS: Final = 'Traceback (most recent call last):\n  File "/app/a.py", line 3, in <module>\n    f()\nRuntimeError: no broker at redis://u:secret@redis/0\n'
@@ -62,7 +64,7 @@ class Crew:
             ours = [pod for pod in found if pod["spec"]["containers"][0]["image"] == image]
             return ours if len(ours) == number else []
 
-        return until(made, what=f"{number} pods of {self.name}")
+        return until(made, LONG, what=f"{number} pods of {self.name}")
 
     def say(self, pod: dict[str, Any], status: dict[str, Any]) -> None:
         """As its node does."""
@@ -77,7 +79,7 @@ class Crew:
             live = self.live()
             return live if condition(live) else None
 
-        return until(seen, what=what)
+        return until(seen, LONG, what=what)
 
 
 def well_since(at: Ms) -> dict[str, Any]:
@@ -164,7 +166,7 @@ async def test_a_crash_loop_is_told_with_its_last_words_and_is_over_when_they_ru
 async def test_a_quota(controllers: ControlPlane, namespace: str, looking: Looking) -> None:
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     controllers.api.create(quotas, {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "1"}}})
-    until(lambda: controllers.api.get(f"{quotas}/small").get("status", {}).get("hard"), what="a quota that counts")
+    until(lambda: controllers.api.get(f"{quotas}/small").get("status", {}).get("hard"), LONG, what="a quota that counts")
     crew = Crew(controllers, namespace)
     crew.say(crew.pods(1)[0], well_since(NOW - HOUR))
     looking.pods.seen("k", crew.until(_refused, "a pod refused"), WORKER)
@@ -175,7 +177,7 @@ async def test_a_quota(controllers: ControlPlane, namespace: str, looking: Looki
 async def test_a_quota_that_asks_for_limits(controllers: ControlPlane, namespace: str, looking: Looking) -> None:
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     controllers.api.create(quotas, {"metadata": {"name": "small"}, "spec": {"hard": {"limits.cpu": "1"}}})
-    until(lambda: controllers.api.get(f"{quotas}/small").get("status", {}).get("hard"), what="a quota that counts")
+    until(lambda: controllers.api.get(f"{quotas}/small").get("status", {}).get("hard"), LONG, what="a quota that counts")
     looking.pods.seen("k", Crew(controllers, namespace).until(_refused, "a pod refused"), WORKER)
     text = await looking.until("k", "Quota")
     assert "must specify limits.cpu for: worker): say so in spec.worker.resources" in text
@@ -304,7 +306,7 @@ async def test_the_pods_of_any_selector(controllers: ControlPlane, namespace: st
     async def all_there() -> bool:
         return len(await looking.pods.of(live)) == 2
 
-    await eventually(all_there)
+    await eventually(all_there, LONG)
     assert all(pod["metadata"]["labels"]["app"] == "media" for pod in await looking.pods.of(live))
 
 

@@ -20,7 +20,8 @@ from support.cluster import ControlPlane
 from support.redis import RedisServer
 from support.reporting import Replica
 
-NIGHTLY = {"name": "nightly", "cron": "30 2 * * *"}
+NIGHTLY = {"name": "nightly", "cron": "30 2 1 1 *"}
+"""Of one night a year: so it is due in no test."""
 WORKER = {"templateFrom": {"name": "web"}}
 IDLE = Workers("t-worker", 0, 0, Decision(0, Reason.ZERO, "nothing waits, is in flight or is due soon"))
 STARTS = Workers("t-worker", 2, 0, Decision(2, Reason.LOAD, "150 waiting and 0 in flight call for 2"))
@@ -207,7 +208,7 @@ def waits(redis: "Redis", namespace: str) -> Callable[[], Any]:
 async def test_a_channel_whose_workers_are_being_started_is_not_unattended_and_one_whose_workers_cannot_start_is(
     replica: Replica, beats: Beats, waits: Callable[[], Any]
 ) -> None:
-    beats.put({"name": "e", "every": "1h"}, delivery="AtLeastOnce", worker=WORKER)
+    beats.put({"name": "e", "every": "8760h"}, delivery="AtLeastOnce", worker=WORKER)
     async with replica.running():
         await settled(replica, STARTS)
         await waits()

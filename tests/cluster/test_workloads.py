@@ -1,6 +1,7 @@
 """Workers' Deployments before a real API server: made, kept as they should be, scaled, left alone; and what is told of each."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -42,13 +43,25 @@ def us(kube: ControlPlane, namespace: str) -> Employer:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is refused is tried again after a minute, and not before, unless something changed."""
+    """What is refused is tried again after half a minute at least, and so not while a test waits, unless something changed."""
     monkeypatch.setattr(posts, "SECOND", MINUTE)
 
 
 def is_ready(us: Employer, number: int) -> bool:
     workers = us.workers()
     return workers is not None and workers.ready == number
+
+
+def asked_at(us: Employer, what: str) -> list[float]:
+    """When that is asked, from now on, in seconds: how long something waits is not told by how much has happened when a busy machine looks."""
+    times = list[float]()
+
+    def note(asked: str) -> None:
+        if asked == what:
+            times.append(time.monotonic())
+
+    us.api.fails = note
+    return times
 
 
 def image(us: Employer, name: str = "t-worker") -> str:
@@ -132,7 +145,7 @@ async def test_the_copied_one_comes_later_goes_and_comes_again(us: Employer, bea
         await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
         us.wanted["t-worker"] = 3
         await us.becomes(lambda: us.replicas() == 3, "what waits is handled by what there is")
-        assert us.trouble() == "NoSuchDeployment"
+        await us.becomes(lambda: us.trouble() == "NoSuchDeployment")
         put_web(us, "shop:2")
         await us.becomes(lambda: image(us) == "shop:2")
         await us.becomes(lambda: us.trouble() == "")
@@ -163,7 +176,7 @@ async def test_one_that_somebody_deletes_is_made_again(us: Employer, beats: Beat
         uid = us.uid()
         us.kube.api.delete(f"{PATH.format(us.namespace)}/t-worker")
         await us.becomes(lambda: us.replicas() == 2 and us.uid() not in ("", uid))
-        assert us.trouble() == ""
+        await us.becomes(lambda: us.trouble() == "")
 
 
 async def test_one_that_somebody_edits_is_put_back(us: Employer, beats: Beats) -> None:
@@ -210,7 +223,7 @@ async def test_that_of_an_earlier_schedule_is_waited_for(controllers: ControlPla
         assert first, us.api.asked
         assert first["metadata"]["ownerReferences"][0]["uid"] == beats.get()["metadata"]["uid"]
         beats.delete()
-        await us.becomes(lambda: us.live() == {}, "the garbage collector has it", within=30)
+        await us.becomes(lambda: us.live() == {}, "the garbage collector has it", within=60)
 
 
 async def test_a_schedule_that_is_gone_gets_no_deployment_again(us: Employer, beats: Beats, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +245,7 @@ async def test_a_schedule_that_is_gone_gets_no_deployment_again(us: Employer, be
 async def test_what_somebody_deletes_again_and_again_is_made_ever_later(us: Employer, beats: Beats) -> None:
     beats.put(EVENT, worker=OWN)
     us.wanted["t-worker"] = 1
-    path = f"{PATH.format(us.namespace)}/t-worker"
+    path, times = f"{PATH.format(us.namespace)}/t-worker", asked_at(us, "POST t-worker")
     async with us.running():
         await us.becomes(lambda: us.replicas() == 1)
         for _ in range(2):
@@ -240,9 +253,10 @@ async def test_what_somebody_deletes_again_and_again_is_made_ever_later(us: Empl
             us.kube.api.delete(path)
             await us.becomes(lambda uid=uid: us.uid() not in ("", uid))  # type: ignore[misc]
         us.kube.api.delete(path)
-        await us.at_rest(1)
-        assert us.api.writes.count("POST t-worker") == 3
-        await us.becomes(lambda: us.api.writes.count("POST t-worker") == 4)
+        await us.becomes(lambda: len(times) == 4, within=20)
+    _, second, third, fourth = times
+    assert third - second >= 2
+    assert fourth - third >= 4
 
 
 async def test_what_the_server_stumbles_over_is_told(us: Employer, beats: Beats) -> None:
@@ -257,7 +271,7 @@ async def test_what_the_server_stumbles_over_is_told(us: Employer, beats: Beats)
     async with us.running():
         await us.becomes(lambda: us.trouble() == "NotAllowed", within=15)
         assert 'failed calling webhook "x.example.com"' in str(us.workers())
-        assert us.api.writes.count("POST t-worker") == 3, "once may be chance"
+        assert us.api.writes.count("POST t-worker") >= 3, "once may be chance"
         us.api.fails = lambda _: None
         await us.becomes(lambda: us.replicas() == 1, within=15)
         await us.becomes(lambda: us.trouble() == "")
@@ -298,10 +312,10 @@ async def test_a_template_that_the_server_refuses(us: Employer, beats: Beats) ->
         await us.becomes(lambda: us.trouble() == "TemplateRefused")
         assert 'volumeMounts[0].name: Not found: "none"' in str(us.workers())
         us.wanted["t-worker"] = 4
-        await us.becomes(lambda: us.replicas() == 4, "what waits is handled by the workers there are", within=3)
+        await us.becomes(lambda: us.replicas() == 4, "what waits is handled by the workers there are")
         assert (us.trouble(), image(us)) == ("TemplateRefused", "shop:1.4")
         beats.put(EVENT, worker={"template": {"spec": {"containers": [{"name": "worker", "image": "shop:3"}]}}})
-        await us.becomes(lambda: image(us) == "shop:3", within=2)
+        await us.becomes(lambda: image(us) == "shop:3")
         await us.becomes(lambda: us.trouble() == "")
         assert us.replicas() == 4
 
@@ -315,7 +329,7 @@ async def test_a_template_that_is_refused_from_the_beginning(us: Employer, beats
         assert "image: Required value" in str(us.workers())
         assert len(us.api.writes) < 4, "it is not asked all the time"
         beats.put(EVENT, worker=OWN)
-        await us.becomes(lambda: us.replicas() == 1, within=2)
+        await us.becomes(lambda: us.replicas() == 1)
 
 
 @pytest.mark.usefixtures("patient")
@@ -337,7 +351,7 @@ async def test_nothing_is_run_of_what_was_never_applied(us: Employer, beats: Bea
         await us.at_rest()
         assert us.replicas() == 0
         beats.put(EVENT, worker=OWN)
-        await us.becomes(lambda: us.replicas() == 2, within=2)
+        await us.becomes(lambda: us.replicas() == 2)
 
 
 async def test_rights_that_are_taken_away_are_told_and_tried_again(kube: ControlPlane, namespace: str, beats: Beats) -> None:
@@ -374,7 +388,7 @@ async def test_an_api_server_that_does_not_answer_is_asked_again(kube: ControlPl
     us.api.fails = lose
     us.wanted["t-worker"] = 2
     async with us.running():
-        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: us.replicas() == 2, within=30)  # up to six seconds of them between the tries
         assert us.trouble() == ""
         assert left == {"POST t-worker": 0, "PATCH t-worker": 0}
 
@@ -406,11 +420,17 @@ def scale(us: Employer, number: int, name: str = "t-worker") -> None:
     us.kube.kubectl("scale", f"deployment/{name}", f"--replicas={number}", "-n", us.namespace)
 
 
+def seen(us: Employer) -> int | None:
+    """The number that is known of: what becomes another before it was, is nobody's doing."""
+    live = us.workloads._deployments.get(us.key("t-worker"))
+    return live.replicas if live else None
+
+
 async def is_scaled_by_another(us: Employer, number: int) -> None:
     """Until we stop."""
     us.wanted["t-worker"] = 2
     for _ in range(2):
-        await us.becomes(lambda: us.replicas() == 2)
+        await us.becomes(lambda: us.replicas() == 2 and seen(us) == 2)
         await us.at_rest(0.3)
         scale(us, number)
     await us.becomes(lambda: us.trouble() == "ScaledByAnother")
@@ -718,7 +738,7 @@ async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(us: Emplo
         return bool(tried["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 7)
 
     with mutating(us, "deployments", {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mutation}}):
-        await us.becomes(mutates)
+        await us.becomes(mutates, within=30)
         beats.put(EVENT, worker=OWN)
         us.wanted["t-worker"] = 1
         async with us.running():
@@ -730,7 +750,7 @@ async def test_a_cluster_that_makes_something_else_of_it_is_not_fought(us: Emplo
 
 
 @pytest.mark.parametrize("whose", ["somebody else's", "one that there is no use for"])
-async def test_a_number_that_the_cluster_does_not_take_is_written_ever_later(us: Employer, beats: Beats, whose: str) -> None:
+async def test_a_number_that_the_cluster_does_not_take_is_written_ever_later(us: Employer, beats: Beats, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
     clamped = "!has(object.spec.replicas) ? 2 : object.spec.replicas > 3 ? 3 : object.spec.replicas"
     mutation = f"[JSONPatch{{op: 'add', path: '/spec/replicas', value: {clamped}}}]"
     shared = whose == "somebody else's"
@@ -749,15 +769,15 @@ async def test_a_number_that_the_cluster_does_not_take_is_written_ever_later(us:
         return bool(us.kube.api.patch(path, {"spec": {"replicas": 9}}, dryRun="All")["spec"]["replicas"] == 3)
 
     with mutating(us, "deployments/scale", {"patchType": "JSONPatch", "jsonPatch": {"expression": mutation}}):
-        await us.becomes(mutates)
+        await us.becomes(mutates, within=30)
         spec: dict[str, Any] = {"worker": {"scaleTargetRef": {"name": "web"}}} if shared else {}
         beats.put(EVENT, **spec)
         us.wanted[name] = 5
+        times = asked_at(us, f"PATCH {name}/scale")
         async with us.running():
-            await us.becomes(lambda: us.api.writes.count(f"PATCH {name}/scale") >= 2)
-            await asyncio.sleep(1)  # that nothing more is written can only be seen by waiting
-            assert us.api.writes.count(f"PATCH {name}/scale") == 2
-            await us.becomes(lambda: us.api.writes.count(f"PATCH {name}/scale") == 3)
+            await us.becomes(lambda: len(times) >= 3, within=20)
+            assert times[2] - times[1] >= 2
             if shared:
+                monkeypatch.setattr(posts, "SECOND", MINUTE)  # the same number would wait for so long
                 us.wanted[name] = 2
-                await us.becomes(lambda: us.replicas(name) == 2, "another number does not wait", within=1.5)
+                await us.becomes(lambda: us.replicas(name) == 2, "another number does not wait")

@@ -33,7 +33,10 @@ PAYLOAD = {
 
 @pytest.fixture(scope="module")
 def worker(shop: Shop) -> Runworker:
-    return shop.manage(*CHANNELS)
+    """It listens: to load Django may take longer, on a busy machine, than any answer may."""
+    worker = shop.manage(*CHANNELS)
+    until(lambda: "Running worker for channels" in worker.output or worker.status is not None, 60, what="a worker that listens")
+    return worker
 
 
 @pytest.fixture(autouse=True)

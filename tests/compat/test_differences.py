@@ -89,6 +89,7 @@ async def test_redis_restarts(shop: Shop, own_redis: RedisServer) -> None:
         assert worker.ends() == 1
     else:
         await shop.recorded("sync-take", 2)
+        await eventually(lambda: "Redis answers again" in worker.output)
         assert worker.output.count("Redis does not answer") == worker.output.count("Redis answers again") == 1
 
 

@@ -142,7 +142,7 @@ async def test_a_script_of_somebody_else_that_does_not_end(leader: RedisBroker, 
 
 
 async def test_a_redis_that_hangs(server: RedisServer, opened: Opened) -> None:
-    broker = opened(server.url, timeout=0.05)
+    broker = opened(server.url, timeout=2)
     await broker.lead()
     server.freeze()
     try:

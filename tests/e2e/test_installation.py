@@ -20,7 +20,7 @@ def test_two_replicas_are_ready_and_one_leads(release: Release, node: Node) -> N
     pods = release.pods()
     assert len(pods) == 2
     assert release.leader() in pods
-    assert release.metric("channelbeat_leader") == 1
+    until(lambda: release.metric("channelbeat_leader") == 1, 60, what="one that leads", every=0.1)
     assert release.restarts == "0 0", "of the pods, when it had just been installed"
     assert node.api.get(f"{CRDS}/beatschedules.channelbeat.dev")
 

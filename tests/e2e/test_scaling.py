@@ -21,10 +21,11 @@ from support.waiting import until
 
 EXAMPLE: Final = ROOT / "examples/cluster/thumbnails.yaml"
 FIRST_GUESS: Final[Ms] = 30 * SECOND
-PROMPT: Final[Ms] = 200
+PROMPT: Final[Ms] = SECOND
+"""A pod takes longer than that to start, and who is warm takes less, also on a busy machine; how much less is measured."""
 BURST: Final = 2_000
 FEW: Final = 3
-SOON: Final[Ms] = 6 * SECOND
+SOON: Final[Ms] = 10 * SECOND
 """What is due then has been taken in before."""
 
 
@@ -112,7 +113,7 @@ def test_a_worker_that_is_stopped_while_it_starts_hears_of_it(release: Release, 
 def test_a_burst_is_handled_while_workers_come_go_change_and_are_killed(release: Release, shop: Shop, figures: Callable[[str, str], None]) -> None:
     crew, concurrency, takes = Crew(release, shop, "crew"), 2, 50
     source(shop)
-    before, due = instants.text(now() + SOON), now() + SOON + 12 * SECOND
+    before, due = instants.text(now() + SOON), now() + SOON + 20 * SECOND
     known: list[dict[str, Any]] = [{"name": f"known-{i}", "at": before, "fields": {"takes": takes}} for i in range(20)]
     scaling = {"minReplicas": 0, "maxReplicas": 10, "targetWait": "10s", "scaleDownAfter": "2s", "warmUp": "Disabled"}
     crew.put(*known, channel="burst", concurrency=concurrency, **scaling)
@@ -163,7 +164,7 @@ def test_who_is_at_work_stays_when_others_go(release: Release, shop: Shop) -> No
     crew = Crew(release, shop, "crew")
     source(shop)
     at = instants.text(now() + SOON)
-    takes = {"long": 20_000, "short": 500, "shorter": 500}
+    takes = {"long": 40_000, "short": 500, "shorter": 500}
     events = [{"name": name, "at": at, "fields": {"takes": ms}} for name, ms in takes.items()]
     crew.put(*events, channel="work", minReplicas=0, maxReplicas=3, eventsPerReplica=1, scaleDownAfter="2s", warmUp="Disabled")
     crew.has(3)
@@ -200,7 +201,7 @@ def test_a_deployment_of_two_schedules_has_what_both_need_and_then_its_own_numbe
 
 @pytest.mark.slow
 def test_the_operator_is_upgraded_in_the_middle(release: Release, shop: Shop) -> None:
-    crew, number = Crew(release, shop, "crew"), 1_000
+    crew, number = Crew(release, shop, "crew"), 1_500
     source(shop)
     far = {"name": "far", "at": "2100-01-01T00:00:00Z"}
     crew.put(far, channel="burst", concurrency=2, minReplicas=0, maxReplicas=4, targetWait="30s", eventsPerReplica=300, scaleDownAfter="2s")

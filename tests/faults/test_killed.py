@@ -29,6 +29,8 @@ SPEED = 10
 SCHEDULES, EVENTS = 10, 100
 PROGRESS = SCHEDULES * EVENTS * 5 // 3
 """Messages of one life: no whole number of rounds."""
+LONG = 60
+"""Seconds: the clock runs ahead of a busy machine, and there is the more to catch up with."""
 
 
 @contextmanager
@@ -71,11 +73,11 @@ def test_killed_again_and_again_in_a_burst(own_redis: RedisServer) -> None:
         for life in range(KILLS):
             before = redis.zcard("asgic")
             child = begin(nursery)
-            until(lambda before=before: redis.zcard("asgic") >= before + PROGRESS, 30, what=f"the progress of life {life}")  # type: ignore[misc]
+            until(lambda before=before: redis.zcard("asgic") >= before + PROGRESS, LONG, what=f"the progress of life {life}")  # type: ignore[misc]
             assert end(nursery, child, signal.SIGKILL) == -signal.SIGKILL
         killed = NOON + (SystemClock().now() - origin) * SPEED
         child = begin(nursery)
-        until(lambda: min(fences(redis)) >= killed, 30, what="the last to be up to date")
+        until(lambda: min(fences(redis)) >= killed, LONG, what="the last to be up to date")
         assert end(nursery, child, signal.SIGTERM) == 0
         beats = [msgpack.unpackb(member[12:])["beat"] for member in redis.zrange("asgic", 0, -1)]
     dues = defaultdict[tuple[str, str], list[Ms]](list)

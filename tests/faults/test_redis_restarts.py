@@ -119,7 +119,7 @@ async def test_away_for_a_while_and_back(rigs: Rigs, own_redis: RedisServer) -> 
 
 
 async def test_hanging_for_a_while(rigs: Rigs, own_redis: RedisServer) -> None:
-    rig = rigs(own_redis.url, timeout=0.1)
+    rig = rigs(own_redis.url, timeout=0.5)
     await rig.start(*SCHEDULES)
     await burst(rig, own_redis, 0)
     own_redis.freeze()

@@ -85,7 +85,7 @@ async def until(clock: ManualClock, condition: Callable[[], Any], step: int = SE
 async def pass_time(clock: ManualClock, length: int) -> None:
     """And whoever wakes does what he has to."""
     end = clock.now() + length
-    await until(clock, lambda: clock.now() >= end)
+    await until(clock, lambda: clock.now() >= end, within=60)
 
 
 async def test_it_is_sent_once_and_the_status_says_so(one: Replica, cluster: Cluster, clock: ManualClock, redis_server: RedisServer) -> None:
@@ -216,10 +216,11 @@ async def test_a_layer_that_is_away_holds_up_no_other(
         cluster.apply(f"held{number}", channelLayer={"name": "other"})
         cluster.trigger(T1, name=f"held{number}")
     cluster.trigger(T1)
-    await until(clock, lambda: cluster.said(), within=2)  # a Redis that hangs does so for 5 s
+    slowly = SECOND // 50  # those that are held are not to expire meanwhile
+    await until(clock, lambda: cluster.said(), step=slowly, within=4)  # a Redis that hangs does so for 5 s
     assert len(one.answers) == 1
     own_redis.thaw()
-    await until(clock, lambda: len(one.answers) == 51)
+    await until(clock, lambda: len(one.answers) == 51, step=slowly)
     assert sorted(sent(own_redis.url, "otherc")) == [SENT1] * 50
 
 

@@ -55,7 +55,7 @@ class World:
 
     async def pause(self, replica: Replica) -> Ms:
         """Since when it is, by Redis's clock."""
-        await self.until(lambda: replica.engine.layers()[0].leading)
+        await self.until(lambda: replica.engine.layers()[0].leading, step=SECOND // 100)  # our clock is not to run far ahead
         await replica.engine.trigger("default/t", "e", SystemClock().now())
         async with Redis.from_url(self.server.url) as redis:
             assert await Hand(redis, name=f"hand{next(self._hands)}").work("failed", "Error: no")

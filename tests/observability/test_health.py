@@ -147,7 +147,7 @@ async def test_a_redis_that_hangs_or_is_away_restarts_nobody(own_redis: RedisSer
         await engine.leading("default")
         for fault in (own_redis.freeze, own_redis.kill):
             fault()
-            await eventually(lambda: engine.layers()[0].ailment is not None)
+            await eventually(lambda: engine.layers()[0].ailment is not None, 30)
             before = engine.layers()[0].turned
             assert (await health.healthz(Ask({}, {}))).status == 200
             now += PATIENCE

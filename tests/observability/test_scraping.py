@@ -24,6 +24,12 @@ from support.scrapes import StillEngine, enqueued
 from support.waiting import eventually
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that is there is waited for, however busy the machine is."""
+    monkeypatch.setattr(loads, "PATIENCE", 10.0)
+
+
 @asynccontextmanager
 async def running(url: str, *specs: dict[str, str], event: dict[str, str] | None = None) -> AsyncIterator[Engine]:
     """An engine with a schedule of each kind; unless an `event` is given, nothing is due soon."""

@@ -43,7 +43,7 @@ class Local:
         found = [json.loads(line) for line in list(self.lines)]
         return [outcome for outcome in found if kind in (None, outcome["outcome"])]
 
-    def hears(self, words: str, times: int = 1, within: float = 60) -> list[str]:
+    def hears(self, words: str, times: int = 1, within: float = 90) -> list[str]:
         """Waits for so many lines (of either stream) with these words."""
         until(lambda: len(self.with_words(words)) >= times, within, what=f"{times} x {words!r} in {self}")
         return self.with_words(words)

@@ -25,6 +25,11 @@ def becomes(store: "Redis", run: str, wanted: str) -> dict[str, str]:
     return record(store, run)
 
 
+def idle(store: "Redis") -> bool:
+    """Does a worker wait for something to do? It does so in Redis; that a run is settled is known there before its worker knows."""
+    return any("b" in one["flags"] for one in store.client_list())
+
+
 def say(text: str, **more: Any) -> dict[str, Any]:
     return {"type": "say", "text": text, **more}
 
@@ -69,6 +74,7 @@ def test_runs_and_plain_messages_of_several_channels(started: Started, store: "R
     worker.hears("said plain None")
     becomes(store, run, "succeeded")
     becomes(store, other, "succeeded")
+    until(lambda: idle(store), SETTLED_WITHIN, what="the worker to be idle")
     worker.signal()
     assert worker.ends() == 0
     assert worker.hears("SIGTERM: stopping: nothing more is taken, 0 under way")
@@ -191,7 +197,7 @@ class TestTooLong:
     def test_an_async_attempt_is_cancelled(self, started: Started, store: "Redis") -> None:
         run = send("async", {"type": "nap", "seconds": 600})
         policy(store, run, **self.QUICK)
-        worker = started("async", command="hurried")
+        worker = started("async")
         assert becomes(store, run, "retrying")["error"] == "TimeoutError: attempt took longer than 0.5 s"
         assert worker.hears("woken")
         becomes(store, send("async", say("goes on")), "succeeded")
@@ -199,7 +205,7 @@ class TestTooLong:
     def test_a_sync_attempt_that_ends_soon_counts_as_it_ended(self, started: Started, store: "Redis") -> None:
         run = send("sync", {"type": "nap", "seconds": 0.8})
         policy(store, run, **self.QUICK)
-        started("sync", command="hurried")
+        started("sync")
         becomes(store, run, "succeeded")
 
     @pytest.mark.parametrize(("channel", "type_"), [("sync", "nap"), ("async", "block"), ("async", "stubborn")])
@@ -222,10 +228,9 @@ class TestTooLong:
         assert [state(store, run) for run in (stuck, other, waits)] == ["retrying", "succeeded", "queued"]
 
     def test_when_it_ends_after_all_the_worker_goes_on(self, started: Started, store: "Redis") -> None:
-        late = send("sync", {"type": "nap", "seconds": 2})
+        late, busy = send("sync", {"type": "nap", "seconds": 3}), send("sync", {"type": "nap", "seconds": 5})
         policy(store, late, **self.QUICK)
         worker = started("sync", "--concurrency", "2", command="hurried")
-        busy = send("sync", {"type": "nap", "seconds": 3})
         worker.hears("this worker takes nothing more")
         after = send("sync", say("after"))
         worker.hears("has ended after all: this worker goes on")

@@ -10,6 +10,7 @@ from channelbeat.core import instants
 from channelbeat.core.crews import Crew
 from channelbeat.core.instants import HOUR, MINUTE, SECOND, Ms
 from channelbeat.engine.ports import Observed
+from channelbeat.running import soundings
 from support import bench as benches
 from support.bench import Bench
 from support.redis import RedisServer
@@ -61,7 +62,8 @@ async def test_a_layer_that_is_away_when_somebody_begins_to_lead_lowers_nothing(
         assert await scaler.until(lambda: scaler.said() == (0, "Zero"), MINUTE) <= 12 * SECOND
 
 
-async def test_a_layer_that_hangs_holds_up_no_other(redis_server: RedisServer, bench: Bench, own_redis: RedisServer) -> None:
+async def test_a_layer_that_hangs_holds_up_no_other(redis_server: RedisServer, bench: Bench, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundings, "PATIENCE", 0.5)  # as it is; each turn lasts as long here
     schedules = [manned(name="t"), manned(name="far", channel="f", channelLayer={"name": "other"})]
     async with scaling(redis_server.url, *schedules, layers={"default": redis_server.url, "other": own_redis.url}) as scaler:
         own_redis.freeze()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.runs import FINAL, Policy, State
 from support.fleet import Fleet, Member
 from support.leading import Leader
@@ -28,8 +29,14 @@ BY_A_NEIGHBOUR = {"lost", "timeout"}
 """`vanish` takes the process of both, `block` the event loop until it is too late for both."""
 
 
-def worker(fleet: Fleet, concurrency: int, *before: str) -> Member:
-    return fleet.worker("c", "a", application="misbehaving.application", concurrency=concurrency, grace=200, before=before)
+CLAIM = 3 * SECOND
+"""A machine may be too busy for a worker that lives to renew a shorter one."""
+PATIENT = 20 * SECOND
+"""The grace of a worker that is to live on."""
+
+
+def worker(fleet: Fleet, concurrency: int, *before: str, grace: Ms = 200) -> Member:
+    return fleet.worker("c", "a", application="misbehaving.application", concurrency=concurrency, claim=CLAIM, grace=grace, before=before)
 
 
 async def worked_off(fleet: Fleet, leader: Leader, runs: set[str], workers: int, concurrency: int, *before: str) -> None:
@@ -61,7 +68,7 @@ async def test_no_attempt_overlaps_another_of_its_run(fleet: Fleet, leader: Lead
     assert {case: how for case, how in last.items() if how not in {HOW[case], *BY_A_NEIGHBOUR}} == {}
 
 
-@pytest.mark.parametrize(("before", "channel", "how", "seconds"), [("careless", "c", "brief", 0.6), ("hasty", "c", "hang", 0)])
+@pytest.mark.parametrize(("before", "channel", "how", "seconds"), [("careless", "c", "brief", 5), ("hasty", "c", "hang", 0)])
 async def test_they_would_overlap(fleet: Fleet, leader: Leader, before: str, channel: str, how: str, seconds: float) -> None:
     """If a worker took no notice of its threads, or lived on after it gave up an attempt."""
     await leader.put(1, channel=channel, policy=TWICE, how=how, seconds=seconds)
@@ -76,7 +83,7 @@ async def test_they_would_overlap(fleet: Fleet, leader: Leader, before: str, cha
 )
 async def test_whether_its_worker_ends(fleet: Fleet, leader: Leader, channel: str, how: str, ends: bool) -> None:
     (run,) = await leader.put(1, channel=channel, policy=TWICE._replace(limit=0), how=how)
-    first = worker(fleet, 1)
+    first = worker(fleet, 1, grace=200 if ends else PATIENT)
     await eventually(lambda: _is(leader, run, State.DEAD))
     record = (await leader.records([run]))[run]
     assert (record.error, [attempt.how for attempt in record.history]) == (TIMED_OUT, ["timeout"])
@@ -90,20 +97,20 @@ async def test_whether_its_worker_ends(fleet: Fleet, leader: Leader, channel: st
 
 async def test_a_thread_that_ends_soon_after_its_time_counts_as_it_ended(fleet: Fleet, leader: Leader) -> None:
     (run,) = await leader.put(1, policy=TWICE, how="brief", seconds=TIMEOUT / 1000 + 0.1)
-    fleet.worker("c", application="misbehaving.application", grace=20_000)
+    fleet.worker("c", application="misbehaving.application", grace=PATIENT)
     await eventually(lambda: _is(leader, run, State.SUCCEEDED))
 
 
 async def test_an_iteration_that_ends_in_a_thread_is_never_heard_of_and_times_out(fleet: Fleet, leader: Leader) -> None:
     """asyncio in Python 3.11 cannot pass on StopIteration."""
     (run,) = await leader.put(1, policy=TWICE, how="raise", error="iteration")
-    first = worker(fleet, 1)
+    first = worker(fleet, 1, grace=PATIENT)
     await eventually(lambda: _is(leader, run, State.DEAD))
     assert first.status is None
 
 
 async def test_one_bad_slot_does_not_stop_the_others_before_it_must(fleet: Fleet, leader: Leader) -> None:
-    (bad,) = await leader.put(1, policy=TWICE._replace(timeout=2_000), how="hang")
+    (bad,) = await leader.put(1, policy=TWICE._replace(timeout=6_000), how="hang")  # long enough for all that comes before its end
     first = worker(fleet, 3)
     await eventually(lambda: fleet.diary.count("begin") == 1)
     early = await leader.put(40, how="return")

@@ -57,7 +57,7 @@ async def test_redis_restarts_with_a_thousand_runs_in_flight(
 
 async def away(own_redis: RedisServer, fleet: Fleet) -> None:
     """For two claim lengths, with runs in flight; others wait."""
-    claim = SECOND // 2
+    claim = 2 * SECOND
     async with leading(own_redis.url, claim) as leader:
         fleet.worker("c", concurrency=4, claim=claim)
         fleet.worker("a", concurrency=4, claim=claim)
@@ -72,6 +72,7 @@ async def away(own_redis: RedisServer, fleet: Fleet) -> None:
         await eventually(lambda: len(leader.swept) > sweeps + 2, what="some sweeps")
         fleet.diary.open_gate()
         await handled_once(fleet, leader, runs)
+    await eventually(lambda: all("Redis answers again" in member.log for member in fleet.members), what="the last to find it there")
     for member in fleet.members:
         assert member.log.count("waiting") == member.log.count("Redis answers again") == 1
 
@@ -89,7 +90,7 @@ async def replies_lost(redis_server: RedisServer, fleet: Fleet, leader: Leader, 
     socket = folder / "proxy"
     async with between(redis_server.socket, socket, without(*guards)("take"), arrives) as proxy:
         for _ in range(2):
-            fleet.worker("a", "c", url=f"unix://{socket}", concurrency=2, without=guards)
+            fleet.worker("a", "c", url=f"unix://{socket}", concurrency=2, claim=4 * SECOND, without=guards)
         runs = await leader.put(30, channel="a", seconds=0.01) | await leader.put(30, seconds=0.01)
         await handled_once(fleet, leader, runs)
         assert proxy.calls > len(runs)
@@ -106,7 +107,7 @@ async def test_runs_would_be_tried_twice_if_take_did_not_remember(redis_server: 
 
 async def test_workers_drain_a_redis_that_is_full(redis: Redis, fleet: Fleet, leader: Leader) -> None:
     fleet.worker("a", "c", concurrency=2)
-    runs = await leader.put(50, channel="a", seconds=0.01) | await leader.put(50, seconds=0.01) | await leader.put(50, fail=1)
+    runs = await leader.put(50, channel="a", seconds=0.06) | await leader.put(50, seconds=0.06) | await leader.put(50, fail=1)  # some are left for a slow start
     await fleet.diary.reaches(5, "begin")
     await redis.config_set("maxmemory", 1)
     killed = fleet.worker("a", "c", concurrency=2)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import Policy, State
 from support.fleet import Fleet
 from support.leading import Leader
@@ -12,6 +13,8 @@ from support.waiting import eventually
 
 BARE = {"a bare thread", "an executor"}
 """Python gives these no context."""
+CLAIM = 3 * SECOND
+"""It is renewed every second, and a worker may stand still for a moment."""
 
 
 async def ended(leader: Leader, runs: set[str], state: State) -> dict[str, Any]:
@@ -28,7 +31,7 @@ async def ended(leader: Leader, runs: set[str], state: State) -> dict[str, Any]:
 async def test_the_current_run_is_found_in_tasks_and_threads(fleet: Fleet, leader: Leader, channel: str) -> None:
     """By each of three slots its own, while all are at work."""
     runs = await leader.put(3, channel=channel, hold=True)
-    fleet.worker(channel, application="knowing.application", concurrency=3)
+    fleet.worker(channel, application="knowing.application", concurrency=3, claim=CLAIM)
     await fleet.diary.reaches(3, "begin")
     fleet.diary.open_gate()
     for run, record in (await ended(leader, runs, State.SUCCEEDED)).items():
@@ -57,7 +60,7 @@ async def test_a_plain_message_has_none(fleet: Fleet, leader: Leader, channel: s
 async def test_one_that_is_queued_is_cancelled_at_once(fleet: Fleet, leader: Leader, channel: str) -> None:
     first, second = await leader.put(1, channel=channel), await leader.put(1, channel=channel)
     assert await leader.runs.cancel(*first) is State.QUEUED
-    fleet.worker(channel)
+    fleet.worker(channel, claim=CLAIM)
     await ended(leader, second, State.SUCCEEDED)
     assert await leader.states(first) == dict.fromkeys(first, State.CANCELLED)
     assert fleet.diary.audit().begun == dict.fromkeys(second, 1)
@@ -66,7 +69,7 @@ async def test_one_that_is_queued_is_cancelled_at_once(fleet: Fleet, leader: Lea
 async def test_an_async_one_that_runs_is_cancelled_and_not_tried_again(fleet: Fleet, leader: Leader) -> None:
     """The consumer can see it coming, and its slot goes on."""
     (run,) = await leader.put(1, channel="a", hold=True)
-    worker = fleet.worker("a")
+    worker = fleet.worker("a", claim=CLAIM)
     await fleet.diary.reaches(1, "begin")
     assert await leader.runs.cancel(run) is State.RUNNING
     (record,) = (await ended(leader, {run}, State.CANCELLED)).values()
@@ -76,15 +79,27 @@ async def test_an_async_one_that_runs_is_cancelled_and_not_tried_again(fleet: Fl
     assert worker.status is None
 
 
+async def told(leader: Leader) -> None:
+    """The only worker has renewed its claims once more, and so knows who wants its run cancelled."""
+    (before,) = await leader.broker.listeners()
+
+    async def again() -> bool:
+        (now,) = await leader.broker.listeners()
+        return now.seen > before.seen
+
+    await eventually(again, what="the worker to renew its claims")
+
+
 @pytest.mark.parametrize(("fail", "state"), [(0, State.SUCCEEDED), (9, State.CANCELLED)], ids=["succeeds", "fails"])
 async def test_a_sync_one_that_runs_ends_by_itself(fleet: Fleet, leader: Leader, fail: int, state: State) -> None:
     """And is not tried again, if it fails."""
     (run,) = await leader.put(1, hold=True, fail=fail)
-    worker = fleet.worker("c", claim=300)
+    worker = fleet.worker("c", claim=CLAIM)
     await fleet.diary.reaches(1, "begin")
     assert await leader.runs.cancel(run) is State.RUNNING
+    await told(leader)
     (other,) = await leader.put(1, hold=True)
-    fleet.worker("c")
+    fleet.worker("c", claim=CLAIM)
     await fleet.diary.reaches(2, "begin")
     fleet.diary.open_gate()
     await ended(leader, {run}, state)
@@ -95,7 +110,7 @@ async def test_a_sync_one_that_runs_ends_by_itself(fleet: Fleet, leader: Leader,
 
 async def test_one_that_waits_for_its_next_attempt_is_cancelled_at_once(fleet: Fleet, leader: Leader) -> None:
     (run,) = await leader.put(1, policy=Policy(limit=1, backoff=60_000), fail=1)
-    fleet.worker("c")
+    fleet.worker("c", claim=CLAIM)
     await ended(leader, {run}, State.RETRYING)
     assert await leader.runs.cancel(run) is State.RETRYING
     assert await leader.states([run]) == {run: State.CANCELLED}

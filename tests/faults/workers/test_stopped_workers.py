@@ -3,12 +3,15 @@
 import pytest
 from channels_redis.core import RedisChannelLayer
 
-from channelbeat.core.instants import MINUTE
+from channelbeat.core.instants import MINUTE, SECOND
 from channelbeat.core.runs import State
 from support.fleet import Fleet
 from support.leading import Leader
 
 pytestmark = pytest.mark.chaos
+
+CLAIM = 4 * SECOND
+"""Of workers that live: a busy machine may let them stand still for a moment, too."""
 
 
 async def sent(url: str, channel: str, number: int) -> set[str]:
@@ -23,19 +26,19 @@ async def sent(url: str, channel: str, number: int) -> set[str]:
 
 async def rolled_out(fleet: Fleet, leader: Leader, *before: str) -> None:
     """Four workers are stopped under load, each when the one before it has ended, and others take their places."""
-    members = [fleet.worker("a", "c", concurrency=3, before=before) for _ in range(4)]
+    members = [fleet.worker("a", "c", concurrency=3, claim=CLAIM, before=before) for _ in range(4)]
     plain = await sent(fleet.url, "a", 75) | await sent(fleet.url, "c", 75)
     runs = await leader.put(75, channel="a", seconds=0.05) | await leader.put(75, seconds=0.05)
     for number, member in enumerate(members):
         await fleet.diary.reaches(40 * (number + 1), "begin")
         member.stop()
         await member.ended()
-        fleet.worker("a", "c", concurrency=3)
+        fleet.worker("a", "c", concurrency=3, claim=CLAIM)
     await leader.all_succeed(len(runs))
-    await fleet.diary.reaches(len(runs | plain), "ok", within=3)
+    assert not fleet.diary.audit().repeats
+    await fleet.diary.reaches(len(runs | plain), "ok", within=10)
     seen, records = fleet.diary.audit(), await leader.records(runs)
     assert set(seen.handled) == runs | plain
-    assert not seen.repeats
     assert {(run.state, run.attempts) for run in records.values()} == {(State.SUCCEEDED, 1)}
     assert [member.status for member in members] == [0, 0, 0, 0]
 
@@ -58,7 +61,7 @@ async def test_what_does_not_end_in_time_is_given_back_and_does_not_count(fleet:
     assert await first.ended() == status
     assert {entry.word for entry in fleet.diary.entries()} == {"begin", "died", *ends}
     fleet.diary.open_gate()
-    fleet.worker(channel, concurrency=3)
+    fleet.worker(channel, concurrency=3, claim=MINUTE)
     await leader.all_succeed(3)
     seen, records = fleet.diary.audit(), await leader.records(runs)
     assert not seen.overlaps
@@ -75,7 +78,7 @@ async def stood_still(fleet: Fleet, leader: Leader, *, fail: int, without: list[
     sleeper = fleet.worker(without=without)
     await fleet.diary.reaches(1, "begin")
     sleeper.freeze()
-    other = fleet.worker()
+    other = fleet.worker(claim=CLAIM)
     await fleet.diary.reaches(2, "begin")
     await leader.put(1)
     sleeper.thaw()
