@@ -13,11 +13,9 @@ from channelbeat.core.instants import Ms
 from support import electors
 from support.cluster import ControlPlane
 from support.cluster_api import Refused
-from support.electors import SLOW, Deaf, Election, Mute, Stuck
+from support.electors import SLOW, STEADY, Deaf, Election, Mute, Stuck
 from support.waiting import eventually
 
-STEADY: Final[dict[str, Ms]] = {"duration": 30_000, "renewal": 1_000}
-"""Renewed every second, by calls that have time, and not lost by a machine that stands still for one: where nothing is to run out."""
 MORTAL: Final[dict[str, Ms]] = {"duration": 2_000, "renewal": 250}
 """It runs out soon, but not while a busy machine takes a breath."""
 MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from channelbeat.cluster.api import Api
 from channelbeat.cluster.elector import Elector, since_boot
-from channelbeat.core.instants import Ms
 from channelbeat.errors import UsageError
 from support import electors
 from support.cluster import ControlPlane
-from support.electors import SLOW, Election, Stuck
+from support.electors import SLOW, STEADY, Election, Stuck
 from support.waiting import eventually
 
 
@@ -20,10 +19,6 @@ from support.waiting import eventually
 async def election(kube: ControlPlane, namespace: str) -> AsyncIterator[Election]:
     async with electors.held(kube, namespace) as election:
         yield election
-
-
-CALM: Final[dict[str, Ms]] = {"duration": 30_000, "renewal": 1_000}
-"""Its calls have time."""
 
 
 class Watch:
@@ -116,7 +111,7 @@ async def test_old_news_do_not_count(election: Election) -> None:
 
 
 async def test_a_release_waits_for_no_write_that_hangs(election: Election) -> None:
-    one = election.stand("one", api=Stuck, timing=CALM)
+    one = election.stand("one", api=Stuck, timing=STEADY)
     await eventually(lambda: election.spec().get("holderIdentity") == "one")
     async with asyncio.timeout(3):
         await one.elector.release()
@@ -127,7 +122,7 @@ async def test_a_release_waits_for_no_write_that_hangs(election: Election) -> No
 
 
 async def test_a_write_that_was_cut_short_is_released(election: Election) -> None:
-    one = election.stand("one", api=Stuck, timing=CALM)
+    one = election.stand("one", api=Stuck, timing=STEADY)
     await eventually(lambda: election.spec().get("holderIdentity") == "one")
     one.task.cancel()
     await asyncio.gather(one.task, return_exceptions=True)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from channelbeat.core.layer import LayerSettings
 from channelbeat.errors import ProjectError
 from channelbeat.local import staff
 from channelbeat.local.processes import Workers
 from channelbeat.local.staff import Staff
 from channelbeat.local.workers import Job, Place
+from support.process_site import LAYERS
 from support.waiting import eventually
 
 WAITS = """
@@ -36,8 +36,8 @@ async def test_a_project_that_loads_slowly_is_told_of(tmp_path: Path, monkeypatc
     monkeypatch.setattr(staff, "SLOW", 0.1)
     (tmp_path / "manage.py").write_text(WAITS)
     said = list[str]()
-    ours = Staff(tmp_path, {"default": LayerSettings("default", "redis://nowhere")}, Workers(tmp_path, Mute()), leading, said.append)
-    ours.check([Job(Place("default", name), (sys.executable, "manage.py", "runworker"), (), "redis://nowhere") for name in ("a", "b")])
+    ours = Staff(tmp_path, LAYERS, Workers(tmp_path, Mute()), leading, said.append)
+    ours.check([Job(Place("default", name), (sys.executable, "manage.py", "runworker"), (), LAYERS["default"].url) for name in ("a", "b")])
     running = asyncio.create_task(ours.run())
     await eventually(lambda: said == [f"no workers for a, b yet: the project in {tmp_path} is being loaded"])
     (tmp_path / "go").touch()

@@ -18,6 +18,8 @@ NAME = "channelbeat"
 QUICK: dict[str, Ms] = {"duration": 1_000, "renewal": 250}
 SLOW: dict[str, Ms] = {"duration": 50_000, "renewal": 20_000}
 """So that what happens within seconds was told by the watch."""
+STEADY: dict[str, Ms] = {"duration": 30_000, "renewal": 1_000}
+"""Renewed every second, by calls that have time, and not lost by a machine that stands still for one: where nothing is to run out."""
 
 
 class Deaf(Api):

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.local import tether
@@ -25,6 +25,10 @@ from support.diary import Diary
 from support.waiting import eventually, until
 
 TESTS = Path(__file__).parents[1]
+SHORT: Final = 3 * SECOND
+"""The shortest claim that a worker keeps on a busy machine, which may let it stand still for a moment: it is renewed every second."""
+AMPLE: Final = 10 * SECOND
+"""The claim where no worker dies: no attempt is to count as lost because the machine was busy."""
 
 
 class Nursery:

@@ -25,6 +25,9 @@ from channelbeat.engine.ports import Broker
 from support.clock import ManualClock
 from support.waiting import eventually
 
+LONG = 60.0
+"""Seconds: some tests have tens of thousands of events, and the machine may be busy with other things."""
+
 
 def schedule(*events: dict[str, Any], name: str = "t", **spec: Any) -> BeatSchedule:
     """`default/t` on channel `c`, unless `spec` says otherwise; events get a name and a type where they have none."""
@@ -168,7 +171,7 @@ class Rig:
 
     async def idle(self) -> None:
         """Nothing left to do until the clock moves."""
-        await eventually(self.is_idle, what="the lane to be idle")
+        await eventually(self.is_idle, LONG, what="the lane to be idle")
 
     def is_idle(self) -> bool:
         lanes = self.dispatcher.lanes.values()
@@ -183,7 +186,7 @@ class Rig:
             if done >= length:
                 return
 
-    async def advance_until(self, condition: Callable[[], bool | Awaitable[bool]], step: Ms = SECOND // 2, within: float = 20) -> None:
+    async def advance_until(self, condition: Callable[[], bool | Awaitable[bool]], step: Ms = SECOND // 2, within: float = LONG) -> None:
         """Let time pass, whenever a lane sleeps, until the condition holds; does not wait for idleness, which a dead Redis would prevent."""
 
         async def stepped() -> bool:

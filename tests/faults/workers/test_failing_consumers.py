@@ -3,15 +3,12 @@
 import pytest
 from redis.asyncio import Redis
 
-from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import FINAL, Policy, State
-from support.fleet import Fleet
+from support.fleet import AMPLE, Fleet
 from support.leading import Leader
 from support.waiting import eventually
 
 TWICE = Policy(limit=1, backoff=1, timeout=20_000)
-CLAIM = 10 * SECOND
-"""Nobody dies here: no attempt is to count as lost because the machine was busy."""
 SAYS = {
     "plain": "ValueError: boom",
     "silent": "ValueError",
@@ -54,7 +51,7 @@ async def ended(leader: Leader, runs: dict[str, str]) -> dict[str, tuple[State, 
 async def test_it_raises(fleet: Fleet, leader: Leader, channel: str) -> None:
     runs = {name: (await leader.put(1, channel=channel, policy=TWICE, how="raise", error=name)).pop() for name in SAYS}
     runs["recurse"] = (await leader.put(1, channel=channel, policy=TWICE, how="recurse")).pop()
-    worker = fleet.worker(channel, application="misbehaving.application", claim=CLAIM, concurrency=2)
+    worker = fleet.worker(channel, application="misbehaving.application", claim=AMPLE, concurrency=2)
     found = await ended(leader, runs)
     says = {**SAYS, **(IN_A_THREAD if channel == "c" else {})}
     recursion = found.pop("recurse")
@@ -75,7 +72,7 @@ async def test_it_raises_over_a_message_that_nobody_remembers(redis: Redis, flee
     for name in SAYS:
         await layer.send(channel, {"type": "work", "how": "raise", "error": name, "beat": {"run": name}})
     await layer.send(channel, {"type": "work", "how": "return", "beat": {"run": "the last"}})
-    worker = fleet.worker(channel, application="misbehaving.application", claim=CLAIM)
+    worker = fleet.worker(channel, application="misbehaving.application", claim=AMPLE)
     await eventually(lambda: fleet.diary.audit().handled == {"the last": 1})
     assert worker.log.count("ERROR channelbeat.worker: Exception inside application: ") == len(SAYS) - 1
     assert worker.status is None
@@ -84,7 +81,7 @@ async def test_it_raises_over_a_message_that_nobody_remembers(redis: Redis, flee
 @pytest.mark.parametrize("channel", ["c", "a"], ids=["sync", "async"])
 async def test_it_leaves_in_good_order(fleet: Fleet, leader: Leader, channel: str) -> None:
     runs = {how: (await leader.put(1, channel=channel, policy=TWICE, how=how)).pop() for how in ("stop", "return")}
-    fleet.worker(channel, application="misbehaving.application", claim=CLAIM)
+    fleet.worker(channel, application="misbehaving.application", claim=AMPLE)
     assert await ended(leader, runs) == dict.fromkeys(runs, (State.SUCCEEDED, 1, None))
 
 
@@ -92,7 +89,7 @@ async def test_it_leaves_in_good_order(fleet: Fleet, leader: Leader, channel: st
 async def test_it_wants_to_end_the_process(fleet: Fleet, leader: Leader, channel: str, how: str) -> None:
     """Beside another slot's attempt, which goes on."""
     (beside,) = await leader.put(1, channel=channel, policy=TWICE, how="hold")
-    worker = fleet.worker(channel, application="misbehaving.application", claim=CLAIM, concurrency=2)
+    worker = fleet.worker(channel, application="misbehaving.application", claim=AMPLE, concurrency=2)
     await eventually(lambda: fleet.diary.count("begin") == 1)
     runs = {how: (await leader.put(1, channel=channel, policy=TWICE, how=how)).pop()}
     assert await ended(leader, runs) == {how: (State.DEAD, 2, ENDS[how])}

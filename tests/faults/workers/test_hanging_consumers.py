@@ -4,7 +4,7 @@ import pytest
 
 from channelbeat.core.instants import SECOND, Ms
 from channelbeat.core.runs import FINAL, Policy, State
-from support.fleet import Fleet, Member
+from support.fleet import SHORT, Fleet, Member
 from support.leading import Leader
 from support.waiting import eventually
 
@@ -29,14 +29,12 @@ BY_A_NEIGHBOUR = {"lost", "timeout"}
 """`vanish` takes the process of both, `block` the event loop until it is too late for both."""
 
 
-CLAIM = 3 * SECOND
-"""A machine may be too busy for a worker that lives to renew a shorter one."""
 PATIENT = 20 * SECOND
 """The grace of a worker that is to live on."""
 
 
 def worker(fleet: Fleet, concurrency: int, *before: str, grace: Ms = 200) -> Member:
-    return fleet.worker("c", "a", application="misbehaving.application", concurrency=concurrency, claim=CLAIM, grace=grace, before=before)
+    return fleet.worker("c", "a", application="misbehaving.application", concurrency=concurrency, claim=SHORT, grace=grace, before=before)
 
 
 async def worked_off(fleet: Fleet, leader: Leader, runs: set[str], workers: int, concurrency: int, *before: str) -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import State
-from support.fleet import Fleet
+from support.fleet import SHORT, Fleet
 from support.leading import Leader, leading
 from support.waiting import eventually
 
@@ -15,19 +14,17 @@ WORKERS = 4
 SLOTS = 3
 PROGRESS = 7
 """Runs begun from one kill to the next: no multiple of the slots."""
-CLAIM = 3 * SECOND
-"""A machine may be too busy for a worker that lives to renew a shorter one."""
 
 
 @pytest.mark.slow
 async def test_a_hundred_kills(fleet: Fleet, leader: Leader) -> None:
-    members = [fleet.worker("a", "c", concurrency=SLOTS, claim=CLAIM) for _ in range(WORKERS)]
+    members = [fleet.worker("a", "c", concurrency=SLOTS, claim=SHORT) for _ in range(WORKERS)]
     half = KILLS * PROGRESS // 2 + WORKERS * SLOTS
     runs = await leader.put(half, channel="a", seconds=0.02) | await leader.put(half, seconds=0.02)
     for kill in range(KILLS):
         await fleet.diary.reaches((kill + 1) * PROGRESS, "begin")
         members[kill % WORKERS].kill()
-        members[kill % WORKERS] = fleet.worker("a", "c", concurrency=SLOTS, claim=CLAIM)
+        members[kill % WORKERS] = fleet.worker("a", "c", concurrency=SLOTS, claim=SHORT)
     await leader.all_succeed(len(runs))
     seen = fleet.diary.audit()
     assert set(seen.handled) == runs

@@ -11,16 +11,13 @@ import pytest
 from channels_redis.core import RedisChannelLayer
 from redis.asyncio import Redis
 
-from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import Policy, State
-from support.fleet import Fleet
+from support.fleet import AMPLE, Fleet
 from support.leading import Leader
 from support.waiting import eventually
 
 NUMBER = 1_000
 ONCE = Policy(limit=0, backoff=1)
-CLAIM = 10 * SECOND
-"""No worker dies here: no run is to count as lost because the machine was busy."""
 RANDOM = random.Random(4)
 KEY, OTHER_KEY = "a key", "another key"
 
@@ -107,7 +104,7 @@ async def test_among_good_runs(redis: Redis, fleet: Fleet, leader: Leader) -> No
         poison |= zip(await leader.put(len(some), policy=ONCE), some, strict=True)
     for run, body in poison.items():
         await redis.set(f"channelbeat:asgi:body:{run}", prefixed(body) if body else b"")
-    worker = fleet.worker("c", concurrency=2, claim=CLAIM)
+    worker = fleet.worker("c", concurrency=2, claim=AMPLE)
 
     async def ended() -> bool:
         stats = (await leader.broker.stats(["default/t/e"]))["default/t/e"]
@@ -132,7 +129,7 @@ async def test_a_run_that_cannot_be_read_is_not_tried_again(redis: Redis, fleet:
     """Whatever its policy says. Queued again by hand, it is looked at again."""
     (run,) = await leader.put(1)
     await redis.set(f"channelbeat:asgi:body:{run}", b"rubbish")
-    fleet.worker("c", claim=CLAIM)
+    fleet.worker("c", claim=AMPLE)
     for turns in (1, 2):
 
         async def dead(turns: int = turns) -> bool:
@@ -171,7 +168,7 @@ async def test_an_encrypted_layer(redis: Redis, fleet: Fleet, leader: Leader) ->
     for name, write in written.items():
         await redis.set(f"channelbeat:asgi:body:{runs[name]}", write({"type": "work", "beat": {"run": runs[name]}}))
         await redis.zadd("asgic", {write({"type": "work", "name": f"a message {name}"}): 1})
-    worker = fleet.worker("c", claim=CLAIM, layer={"symmetric_encryption_keys": [KEY]})
+    worker = fleet.worker("c", claim=AMPLE, layer={"symmetric_encryption_keys": [KEY]})
     await eventually(lambda: worker.log.count("channel c: a message cannot be read, and is dropped: InvalidToken") == 3)
 
     async def states() -> dict[str, State]:

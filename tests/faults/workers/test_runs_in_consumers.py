@@ -5,16 +5,13 @@ from typing import Any
 
 import pytest
 
-from channelbeat.core.instants import SECOND
 from channelbeat.core.runs import Policy, State
-from support.fleet import Fleet
+from support.fleet import SHORT, Fleet
 from support.leading import Leader
 from support.waiting import eventually
 
 BARE = {"a bare thread", "an executor"}
 """Python gives these no context."""
-CLAIM = 3 * SECOND
-"""It is renewed every second, and a worker may stand still for a moment."""
 
 
 async def ended(leader: Leader, runs: set[str], state: State) -> dict[str, Any]:
@@ -31,7 +28,7 @@ async def ended(leader: Leader, runs: set[str], state: State) -> dict[str, Any]:
 async def test_the_current_run_is_found_in_tasks_and_threads(fleet: Fleet, leader: Leader, channel: str) -> None:
     """By each of three slots its own, while all are at work."""
     runs = await leader.put(3, channel=channel, hold=True)
-    fleet.worker(channel, application="knowing.application", concurrency=3, claim=CLAIM)
+    fleet.worker(channel, application="knowing.application", concurrency=3, claim=SHORT)
     await fleet.diary.reaches(3, "begin")
     fleet.diary.open_gate()
     for run, record in (await ended(leader, runs, State.SUCCEEDED)).items():
@@ -60,7 +57,7 @@ async def test_a_plain_message_has_none(fleet: Fleet, leader: Leader, channel: s
 async def test_one_that_is_queued_is_cancelled_at_once(fleet: Fleet, leader: Leader, channel: str) -> None:
     first, second = await leader.put(1, channel=channel), await leader.put(1, channel=channel)
     assert await leader.runs.cancel(*first) is State.QUEUED
-    fleet.worker(channel, claim=CLAIM)
+    fleet.worker(channel, claim=SHORT)
     await ended(leader, second, State.SUCCEEDED)
     assert await leader.states(first) == dict.fromkeys(first, State.CANCELLED)
     assert fleet.diary.audit().begun == dict.fromkeys(second, 1)
@@ -69,7 +66,7 @@ async def test_one_that_is_queued_is_cancelled_at_once(fleet: Fleet, leader: Lea
 async def test_an_async_one_that_runs_is_cancelled_and_not_tried_again(fleet: Fleet, leader: Leader) -> None:
     """The consumer can see it coming, and its slot goes on."""
     (run,) = await leader.put(1, channel="a", hold=True)
-    worker = fleet.worker("a", claim=CLAIM)
+    worker = fleet.worker("a", claim=SHORT)
     await fleet.diary.reaches(1, "begin")
     assert await leader.runs.cancel(run) is State.RUNNING
     (record,) = (await ended(leader, {run}, State.CANCELLED)).values()
@@ -94,12 +91,12 @@ async def told(leader: Leader) -> None:
 async def test_a_sync_one_that_runs_ends_by_itself(fleet: Fleet, leader: Leader, fail: int, state: State) -> None:
     """And is not tried again, if it fails."""
     (run,) = await leader.put(1, hold=True, fail=fail)
-    worker = fleet.worker("c", claim=CLAIM)
+    worker = fleet.worker("c", claim=SHORT)
     await fleet.diary.reaches(1, "begin")
     assert await leader.runs.cancel(run) is State.RUNNING
     await told(leader)
     (other,) = await leader.put(1, hold=True)
-    fleet.worker("c", claim=CLAIM)
+    fleet.worker("c", claim=SHORT)
     await fleet.diary.reaches(2, "begin")
     fleet.diary.open_gate()
     await ended(leader, {run}, state)
@@ -110,7 +107,7 @@ async def test_a_sync_one_that_runs_ends_by_itself(fleet: Fleet, leader: Leader,
 
 async def test_one_that_waits_for_its_next_attempt_is_cancelled_at_once(fleet: Fleet, leader: Leader) -> None:
     (run,) = await leader.put(1, policy=Policy(limit=1, backoff=60_000), fail=1)
-    fleet.worker("c", claim=CLAIM)
+    fleet.worker("c", claim=SHORT)
     await ended(leader, {run}, State.RETRYING)
     assert await leader.runs.cancel(run) is State.RETRYING
     assert await leader.states([run]) == {run: State.CANCELLED}

@@ -9,12 +9,11 @@ import pytest
 from redis.asyncio import Redis
 
 from channelbeat.core.batch import queue_of
-from channelbeat.core.instants import SECOND
 from channelbeat.core.layer import LayerSettings
 from channelbeat.core.outcomes import Kind, Reason, Sign
 from channelbeat.core.runs import State, Stats
 from channelbeat.runtime import Alone, Engine, SystemClock
-from support.fleet import Fleet
+from support.fleet import AMPLE, Fleet
 from support.redis import RedisServer
 from support.rig import Recorder, schedule
 from support.waiting import eventually
@@ -22,8 +21,6 @@ from support.waiting import eventually
 EVENT = "default/t/e"
 ONCE = {"limit": 0}
 BEAT = {"type": "work", "every": "100ms"}
-CLAIM = 10 * SECOND
-"""No worker dies here: no run is to count as lost because the machine was busy."""
 
 
 class Led:
@@ -71,7 +68,7 @@ def led(redis_server: RedisServer, redis: Redis) -> Callable[..., Any]:
 
 
 async def test_an_event_is_paused_after_so_many_dead_runs_and_resumed(fleet: Fleet, led: Callable[..., Any]) -> None:
-    fleet.worker("c", application="failing.application", claim=CLAIM)
+    fleet.worker("c", application="failing.application", claim=AMPLE)
     async with led(event={**BEAT, "retry": ONCE}, pauseAfterFailures=3) as leader:
         await eventually(lambda: leader.paused() >= 3 and Sign.PAUSED in leader.journal.signs())
         stats = await leader.stats()
@@ -90,7 +87,7 @@ async def test_an_event_is_paused_after_so_many_dead_runs_and_resumed(fleet: Fle
 
 
 async def test_a_success_between_them_ends_the_row(fleet: Fleet, led: Callable[..., Any]) -> None:
-    fleet.worker("c", application="failing.every_third", claim=CLAIM)
+    fleet.worker("c", application="failing.every_third", claim=AMPLE)
     async with led(event={**BEAT, "retry": ONCE}, pauseAfterFailures=3) as leader:
         await eventually(lambda: leader.ended().count(State.SUCCEEDED) >= 3)
         assert leader.ended().count(State.DEAD) >= 4
@@ -98,7 +95,7 @@ async def test_a_success_between_them_ends_the_row(fleet: Fleet, led: Callable[.
 
 
 async def test_runs_of_a_deleted_schedule_end_as_they_were_promised(fleet: Fleet, led: Callable[..., Any]) -> None:
-    fleet.worker("c", application="failing.application", claim=CLAIM)
+    fleet.worker("c", application="failing.application", claim=AMPLE)
     async with led(event={**BEAT, "retry": {"limit": 2, "backoff": "500ms"}}) as leader:
 
         async def retrying() -> bool:
@@ -115,7 +112,7 @@ async def test_runs_of_a_deleted_schedule_end_as_they_were_promised(fleet: Fleet
 
 async def test_what_a_new_leader_knows_when_the_history_is_gone(redis: Redis, fleet: Fleet, led: Callable[..., Any]) -> None:
     """Counts and pauses are not made from the history."""
-    fleet.worker("c", application="failing.application", claim=CLAIM)
+    fleet.worker("c", application="failing.application", claim=AMPLE)
     event = {**BEAT, "retry": ONCE}
     async with led(event=event, pauseAfterFailures=4) as leader:
         await eventually(lambda: leader.paused() >= 1)
